@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fetch Debian's kernel, lay the overlay on it, build our modules and tests.
+
+usage: build.py BUILD SERIES VERSION FLAVOUR
+
+Fills BUILD/FLAVOUR: "linux" is the kernel's source with the overlay on it,
+"kvm/stock" and "kvm/patched" are the two sets of modules, "vmlinuz" is Debian's
+kernel, "release" its name, "tests" are the selftests.  VERSION "" is the newest.
+"""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "overlay"))
+
+import debian
+import overlay
+from cocci import OverlayError
+from console import JobError, main, say, step
+
+REPO = Path(__file__).resolve().parents[2]
+SELFTESTS = "tools/testing/selftests/kvm"
+
+
+def make(what, tree, log, *arguments):
+    release = (tree.parent / "release").read_text().strip()
+    step(what, ["make", f"-j{os.cpu_count()}", f"KERNELRELEASE={release}", *arguments],
+         log, cwd=tree)
+
+
+def lay_overlay(home, tree):
+    """Bring TREE up to date; another kernel than last time starts afresh."""
+    source = (home / "source").resolve()
+    origin = tree.parent / "source"
+    if origin.exists() and origin.read_text() != str(source):
+        shutil.rmtree(tree, ignore_errors=True)
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    origin.write_text(str(source))
+    try:
+        overlay.lay(REPO, source, tree)
+    except OverlayError as error:
+        raise JobError(str(error)) from None
+
+
+def check_config(config, tree):
+    """A build tool that is missing makes symbols vanish, and then nothing loads."""
+    enabled = {line for line in config.decode().splitlines()
+               if line.endswith(("=y", "=m"))}
+    lost = sorted(enabled - set((tree / ".config").read_text().splitlines()))
+    if lost:
+        raise JobError(f"the kernel's configuration lost {', '.join(lost[:3])}; a build tool"
+                       " is missing: run 'make packages'")
+
+
+def prepare(flavour_home, tree, logs):
+    """Configure as Debian did, plus our symbols, and make what modules need."""
+    stamp = tree / ".prepared"
+    config = (flavour_home / "config").read_bytes()
+    kconfig = (tree / "arch/x86/kvm/Kconfig.pv_mmio").read_bytes()
+    if stamp.exists() and stamp.read_bytes() == config + kconfig:
+        return
+    stamp.unlink(missing_ok=True)
+    (tree / ".config").write_bytes(config)
+    shutil.copy(flavour_home / "Module.symvers", tree)
+    make("preparing the kernel's tree", tree, logs / "prepare.log",
+         "olddefconfig", "modules_prepare")
+    check_config(config, tree)
+    stamp.write_bytes(config + kconfig)
+
+
+def built_modules(tree):
+    return [tree / "arch/x86/kvm" / name for name in ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")]
+
+
+def collect_modules(flavour_home, tree, kvm):
+    """Put both sets in place: Debian's own, and ours with what it depends on."""
+    ours = {path.name: path for path in built_modules(tree)}
+    for stock in (flavour_home / "stock").glob("*.ko"):
+        place(stock, kvm / "stock" / stock.name)
+        place(ours.get(stock.name, stock), kvm / "patched" / stock.name)
+
+
+def place(source, target):
+    """Copy the module SOURCE without debug information, if it is newer."""
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    subprocess.run(["strip", "--strip-debug", "-o", str(partial), str(source)], check=True)
+    partial.rename(target)
+
+
+def build_selftests(tree, out, logs):
+    """Our programs, static: the lab has no libraries."""
+    make("installing the kernel's headers", tree, logs / "headers.log", "headers_install")
+    make("building our selftests", tree, logs / "selftests.log", "-C", SELFTESTS,
+         "USERLDFLAGS=-static", "pv_mmio")
+    for source in (REPO / SELFTESTS / "x86_64").glob("*.c"):
+        program = (tree / SELFTESTS / "x86_64" / source.name).with_suffix("")
+        overlay.write_if_changed(out / program.name, program.read_bytes())
+        (out / program.name).chmod(0o755)
+
+
+def build(argv):
+    if len(argv) != 4:
+        say(__doc__.strip())
+        return 2
+    where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
+    home = debian.fetch(series, version, flavour)
+    out = where / flavour
+    tree, logs = out / "linux", out / "logs"
+    lay_overlay(home, tree)
+    for name in ("release", "vmlinuz"):
+        overlay.write_if_changed(out / name, (home / flavour / name).read_bytes())
+    prepare(home / flavour, tree, logs)
+    make("building KVM", tree, logs / "modules.log", "M=arch/x86/kvm", "modules")
+    collect_modules(home / flavour, tree, out / "kvm")
+    build_selftests(tree, out / "tests", logs)
+    return 0
+
+
+if __name__ == "__main__":
+    main(build, sys.argv[1:])
