@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The AMD machine: QEMU's TCG, which emulates SVM and nested paging."""
+
+PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86"}
+FILES = {}
+MODEL = "EPYC-v3"
+KNOWN_SPLATS = ()
+
+
+def serial(path):
+    return path if path.startswith("/dev/") else f"file:{path}"
+
+
+def prepare(options, work, kernel_arguments, console):
+    """Returns the emulator's command line; it runs in WORK, so names are relative."""
+    flags = ["+svm", "+npt"] + options.cpu_flags.split(",") * bool(options.cpu_flags)
+    cpu = ",".join([options.cpu_model or MODEL, *flags])
+    # Makes the TSC count instructions, but QEMU can do that on one CPU only.
+    counting = ["-icount", "shift=0,sleep=off"] if options.cpus == 1 else []
+    monitor = ["-monitor", "unix:monitor,server,nowait", "-D", "monitor.log"]
+    return [
+        "qemu-system-x86_64", "-accel", "tcg", *counting, "-M", "q35", "-cpu", cpu,
+        "-smp", str(options.cpus), "-m", str(options.memory),
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-kernel", options.kernel, "-initrd", "initramfs", "-append", kernel_arguments,
+        "-serial", serial(console), "-serial", "file:output.log", "-serial", "file:verdict",
+        *(monitor if options.monitor else []),
+    ]
