@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The index of a VM's ioeventfds.
+
+// expect 1
+@index@
+position p;
+@@
+ struct kvm@p {
+ ...
++	struct kvm_ioeventfd_index *ioeventfd_index;
+ };

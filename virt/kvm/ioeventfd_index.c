@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The index of a VM's ioeventfds: one hash table for all buses, made when the
+ * first ioeventfd is registered and charged to the VM's owner.
+ *
+ * Readers are in kvm->srcu.  Changes are made under kvm->slots_lock while a
+ * device comes to or leaves its bus, which waits for those readers anyway.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "ioeventfd_index.h"
+
+static enum kvm_bus entry_bus(const struct kvm_ioeventfd_entry *entry)
+{
+	return entry->kind & ~KVM_IOEVENTFD_WILDCARD;
+}
+
+static u64 index_entry_key(const struct kvm_ioeventfd_entry *entry)
+{
+	enum kvm_bus bus_idx = entry_bus(entry);
+
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		return kvm_ioeventfd_key(bus_idx, entry->addr);
+
+	return kvm_ioeventfd_value_key(bus_idx, entry->addr, entry->datamatch);
+}
+
+/* Walk the bus once, so that each ioeventfd that comes need not. */
+static void index_note_others(struct kvm_ioeventfd_others *others,
+			      struct kvm_io_bus *bus)
+{
+	int i;
+
+	kfree(others->range);
+	others->nr = 0;
+	others->range = kmalloc_array(bus->dev_count,
+				      sizeof(*others->range),
+				      GFP_KERNEL_ACCOUNT);
+	others->unknown = !others->range;
+	if (others->unknown)
+		return;
+
+	for (i = 0; i < bus->dev_count; i++)
+		if (!kvm_ioeventfd_entry(bus->range[i].dev))
+			others->range[others->nr++] = bus->range[i];
+}
+
+static struct kvm_ioeventfd_index *index_get(struct kvm *kvm)
+{
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct kvm_io_bus *bus;
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	if (index)
+		return index;
+
+	index = kvzalloc(sizeof(*index), GFP_KERNEL_ACCOUNT);
+	if (!index)
+		return NULL;
+
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		bus = kvm_get_bus(kvm, i);
+		if (bus)
+			index_note_others(&index->others[i], bus);
+	}
+	/* vCPUs may look at once. */
+	smp_store_release(&kvm->ioeventfd_index, index);
+	return index;
+}
+
+static bool index_overlapped(const struct kvm_ioeventfd_others *others,
+			     u64 addr)
+{
+	const struct kvm_io_range *range = others->range;
+	int i;
+
+	for (i = 0; i < others->nr; i++) {
+		if (addr >= range[i].addr &&
+		    addr - range[i].addr < max(range[i].len, 1))
+			return true;
+	}
+	return others->unknown;
+}
+
+static void index_rescan(struct kvm *kvm, enum kvm_bus bus_idx)
+{
+	struct kvm_io_bus *bus = kvm_get_bus(kvm, bus_idx);
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct kvm_ioeventfd_entry *entry;
+	struct hlist_node *next;
+	int bkt;
+
+	if (!index)
+		return;
+
+	if (bus)
+		index_note_others(&index->others[bus_idx], bus);
+
+	hash_for_each_safe(index->table, bkt, next, entry, node) {
+		if (entry_bus(entry) != bus_idx)
+			continue;
+		if (bus)
+			WRITE_ONCE(entry->overlapped,
+				   index_overlapped(&index->others[bus_idx],
+						    entry->addr));
+		else
+			hash_del_rcu(&entry->node);
+	}
+}
+
+void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
+			     struct kvm_io_device *dev)
+{
+	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(dev);
+	struct kvm_ioeventfd_index *index;
+
+	if (!entry) {
+		index_rescan(kvm, bus_idx);
+		return;
+	}
+
+	/* Without an index the bus still finds every ioeventfd, only slower. */
+	index = index_get(kvm);
+	if (!index)
+		return;
+
+	kvm_ioeventfd_fill_entry(dev);
+	entry->mmio_generation = U64_MAX;
+	entry->overlapped = index_overlapped(&index->others[bus_idx],
+					     entry->addr);
+	hash_add_rcu(index->table, &entry->node, index_entry_key(entry));
+}
+
+void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
+			     struct kvm_io_device *dev)
+{
+	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(dev);
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	/* A bus that couldn't shrink goes, with all that was on it. */
+	if (!entry || !kvm_get_bus(kvm, bus_idx))
+		index_rescan(kvm, bus_idx);
+	else
+		hash_del_rcu(&entry->node);
+}
+
+void kvm_ioeventfd_index_free(struct kvm *kvm)
+{
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	int i;
+
+	for (i = 0; index && i < KVM_NR_BUSES; i++)
+		kfree(index->others[i].range);
+
+	kvfree(index);
+	kvm->ioeventfd_index = NULL;
+}

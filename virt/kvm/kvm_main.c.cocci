@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The index follows the buses.  It does so between the new bus being put in
+// place and the grace period, so that no vCPU can find what is about to be
+// freed.
+
+// expect 1
+@header@
+position p;
+@@
+ #include "vfio.h"@p
++#include "ioeventfd_index.h"
+
+// expect 1
+@added@
+position p;
+identifier kvm, bus_idx, dev, new_bus;
+@@
+ kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, ...,
+			 struct kvm_io_device *dev)
+ {
+ ...
+ rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
++	kvm_ioeventfd_index_add(kvm, bus_idx, dev);
+ synchronize_srcu_expedited@p(&kvm->srcu);
+ ...
+ }
+
+// expect 1
+@removed@
+position p;
+identifier kvm, bus_idx, dev, new_bus;
+@@
+ kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
+			   struct kvm_io_device *dev)
+ {
+ ...
+ rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
++	kvm_ioeventfd_index_del(kvm, bus_idx, dev);
+ synchronize_srcu_expedited@p(&kvm->srcu);
+ ...
+ }
+
+// expect 1
+@destroy@
+position p;
+identifier kvm;
+@@
+ kvm_destroy_vm(struct kvm *kvm)
+ {
+ ...
++	kvm_ioeventfd_index_free(kvm);
+ kvm_free_irq_routing@p(kvm);
+ ...
+ }
