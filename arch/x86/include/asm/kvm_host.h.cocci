@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// State of a VM and of a vCPU, at the end of both structures so that the
+// layout that vendor modules rely on stays the kernel's.
+
+// expect 1
+@types@
+position p;
+@@
+ #include <linux/call_once.h>@p
++#include <asm/kvm_pv_mmio.h>
+
+// expect 1
+@vm@
+position p;
+@@
+ struct kvm_arch@p {
+ ...
++	struct kvm_pv_mmio_vm pv_mmio;
+ };
+
+// expect 1
+@vcpu@
+position p;
+@@
+ struct kvm_vcpu_arch@p {
+ ...
++	struct kvm_pv_mmio_vcpu pv_mmio;
+ };

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The PV store: recognise it, make sure that skipping the decode can't be
+ * told from the emulator, find its ioeventfd, complete the instruction.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/eventfd.h>
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+#include <trace/events/kvm.h>
+
+#include "lapic.h"
+#include "mmu.h"
+#include "pv_mmio_fast.h"
+#include "pv_mmio_site.h"
+#include "smm.h"
+#include "x86.h"
+
+static bool pv_mmio = true;
+module_param(pv_mmio, bool, 0444);
+MODULE_PARM_DESC(pv_mmio, "Serve PV stores without decoding them");
+
+static bool hc_mmio_write = true;
+module_param(hc_mmio_write, bool, 0444);
+MODULE_PARM_DESC(hc_mmio_write, "Offer the MMIO write hypercall to VMMs");
+
+bool kvm_pv_mmio_is_cap(long cap)
+{
+	return cap == KVM_CAP_X86_PV_MMIO || cap == KVM_CAP_X86_HC_MMIO_WRITE;
+}
+
+int kvm_pv_mmio_check_cap(long cap)
+{
+	return cap == KVM_CAP_X86_PV_MMIO ? pv_mmio : hc_mmio_write;
+}
+
+int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
+{
+	u64 on = cap->args[0];
+
+	if (on > 1 || cap->args[1] || cap->args[2] || cap->args[3] ||
+	    !kvm_pv_mmio_check_cap(cap->cap))
+		return -EINVAL;
+
+	if (cap->cap == KVM_CAP_X86_PV_MMIO)
+		WRITE_ONCE(kvm->arch.pv_mmio.store_off, !on);
+	else
+		WRITE_ONCE(kvm->arch.pv_mmio.hypercall_on, on);
+	return 0;
+}
+
+/* @entry is that of KVM_CPUID_FEATURES. */
+void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
+{
+	if (pv_mmio)
+		entry->eax |= BIT(KVM_FEATURE_PV_MMIO);
+	if (hc_mmio_write)
+		entry->eax |= BIT(KVM_FEATURE_HC_MMIO_WRITE);
+}
+
+static bool store_enabled(struct kvm_vcpu *vcpu)
+{
+	return pv_mmio && !READ_ONCE(vcpu->kvm->arch.pv_mmio.store_off) &&
+	       guest_pv_has(vcpu, KVM_FEATURE_PV_MMIO);
+}
+
+static bool crosses_page(gpa_t addr, int len)
+{
+	return offset_in_page(addr) + len > PAGE_SIZE;
+}
+
+/* A read-only memslot takes no stores: they go to a device. */
+bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_memory_slot *slot;
+
+	/* With APICv there's a memslot of KVM's own behind the LAPIC's page. */
+	if (kvm_pv_mmio_is_lapic(vcpu, gpa))
+		return false;
+
+	slot = kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
+	return slot && !(slot->flags & KVM_MEM_READONLY);
+}
+
+/* Done in the kernel, or else on its way to the VMM: then returns false. */
+bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
+{
+	struct kvm_run *run = vcpu->run;
+
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, &val);
+	if (lapic_in_kernel(vcpu) &&
+	    !kvm_iodevice_write(vcpu, &vcpu->arch.apic->dev, gpa, len, &val))
+		return true;
+
+	if (!kvm_io_bus_write(vcpu, KVM_MMIO_BUS, gpa, len, &val))
+		return true;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = len;
+	run->mmio.is_write = true;
+	memcpy(run->mmio.data, &val, len);
+	++vcpu->stat.mmio_exits;
+	return false;
+}
+
+/* The vendor has seen to kvm_pv_mmio_state_is_plain(). */
+fastpath_t kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width, gpa_t gpa,
+				bool translated, unsigned long rip,
+				unsigned long cr3)
+{
+	unsigned long linear = kvm_rdx_read(vcpu);
+	struct kvm_ioeventfd_entry *entry;
+	fastpath_t ret = EXIT_FASTPATH_NONE;
+	int len;
+
+	/* There eventfd_signal() takes a lock that sleeps. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return EXIT_FASTPATH_NONE;
+
+	if (offset_in_page(linear ^ gpa) || crosses_page(gpa, width) ||
+	    !kvm_vcpu_is_legal_gpa(vcpu, gpa) || !store_enabled(vcpu))
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	entry = kvm_pv_mmio_find(vcpu, gpa, width, kvm_rax_read(vcpu));
+	if (!entry ||
+	    (!translated && READ_ONCE(entry->linear_page) != linear >> PAGE_SHIFT))
+		goto out;
+
+	len = kvm_pv_mmio_site_recall(vcpu, rip, cr3, width);
+	if (!len)
+		goto out;
+
+	eventfd_signal(entry->eventfd);
+	kvm_pv_mmio_retire(vcpu, rip + len);
+	ret = EXIT_FASTPATH_REENTER_GUEST;
+out:
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_fastpath);
+
+void __kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags)
+{
+	kvm_x86_call(set_rflags)(vcpu, rflags & ~X86_EFLAGS_RF);
+}
+EXPORT_SYMBOL_GPL(__kvm_pv_mmio_clear_rf);
+
+/* The state of the CPU where there is time to ask for it. */
+static bool state_is_plain(struct kvm_vcpu *vcpu, unsigned long rflags)
+{
+	struct kvm_pv_mmio_cpu cpu;
+	int db, l;
+
+	kvm_x86_call(get_cs_db_l_bits)(vcpu, &db, &l);
+	cpu = (struct kvm_pv_mmio_cpu) {
+		.rflags = rflags,
+		.interrupt_shadow = kvm_x86_call(get_interrupt_shadow)(vcpu),
+		.cpl = kvm_x86_call(get_cpl)(vcpu),
+		.code_is_64_bit = l,
+	};
+	return kvm_pv_mmio_state_is_plain(vcpu, cpu);
+}
+
+/* Spare the fast path the walk for the same address. */
+static void remember_translation(struct kvm_vcpu *vcpu, gpa_t gpa, int len,
+				 u64 val)
+{
+	struct kvm_ioeventfd_entry *entry;
+
+	entry = kvm_pv_mmio_find(vcpu, gpa, len, val);
+	if (entry)
+		WRITE_ONCE(entry->linear_page,
+			   kvm_rdx_read(vcpu) >> PAGE_SHIFT);
+}
+
+/*
+ * Where the store to @linear goes, INVALID_GPA if that isn't what faulted at
+ * @addr, or if the guest may not write there: then it gets its fault from the
+ * emulator.
+ */
+static gpa_t store_gpa(struct kvm_vcpu *vcpu, unsigned long linear, gpa_t addr,
+		       bool direct, u64 error_code)
+{
+	gpa_t gpa;
+
+	if (direct && kvm_pv_mmio_is_store(error_code))
+		return offset_in_page(linear ^ addr) ? INVALID_GPA : addr;
+
+	gpa = kvm_mmu_gva_to_gpa_write(vcpu, linear, NULL);
+	return addr == (direct ? gpa : linear) ? gpa : INVALID_GPA;
+}
+
+bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
+			 u64 error_code, int *r)
+{
+	unsigned long linear = kvm_rdx_read(vcpu);
+	int width = kvm_pv_mmio_width(vcpu);
+	unsigned long rflags;
+	gpa_t gpa;
+	int len;
+	u64 val;
+
+	if (!width || crosses_page(linear, width) || !store_enabled(vcpu) ||
+	    vcpu->arch.guest_state_protected)
+		return false;
+
+	rflags = kvm_x86_call(get_rflags)(vcpu);
+	if (!state_is_plain(vcpu, rflags))
+		return false;
+
+	gpa = store_gpa(vcpu, linear, addr, direct, error_code);
+	if (gpa == INVALID_GPA || !kvm_vcpu_is_legal_gpa(vcpu, gpa) ||
+	    kvm_pv_mmio_gpa_is_ram(vcpu, gpa))
+		return false;
+
+	len = kvm_pv_mmio_site_read(vcpu, width);
+	if (!len)
+		return false;
+
+	val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), width);
+	remember_translation(vcpu, gpa, width, val);
+	*r = kvm_pv_mmio_write(vcpu, gpa, width, val);
+	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + len);
+	if (rflags & X86_EFLAGS_RF)
+		__kvm_pv_mmio_clear_rf(vcpu, rflags);
+	return true;
+}
+EXPORT_SYMBOL_GPL(__kvm_pv_mmio_store);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Doorbells in the exit fast path.  They go ahead of the check for the next
+// RIP, as they don't need it.
+
+// expect 1
+@fastpath@
+position p;
+identifier vcpu, control;
+expression E;
+@@
+ svm_exit_handlers_fastpath@p(struct kvm_vcpu *vcpu)
+ {
+ ...
+ struct vmcb_control_area *control = E;
++	if (control->exit_code == SVM_EXIT_NPF)
++		return svm_pv_mmio_fastpath(vcpu);
++	if (control->exit_code == SVM_EXIT_VMMCALL)
++		return svm_hc_mmio_write_fastpath(vcpu);
++	if (control->exit_code == SVM_EXIT_IOIO)
++		return svm_pio_fastpath(vcpu);
+ ...
+ }
