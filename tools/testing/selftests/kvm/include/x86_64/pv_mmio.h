@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Cheap doorbells: what the guests and hosts of these tests share.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_H
+#define SELFTEST_KVM_PV_MMIO_H
+
+#include <sys/eventfd.h>
+#include <linux/kvm_pv_mmio.h>
+
+#include "kvm_util.h"
+#include "processor.h"
+#include "kselftest.h"
+
+#define X86_FEATURE_KVM_PV_MMIO \
+	KVM_X86_CPU_FEATURE(KVM_CPUID_FEATURES, 0, EAX, KVM_FEATURE_PV_MMIO)
+#define X86_FEATURE_KVM_HC_MMIO_WRITE \
+	KVM_X86_CPU_FEATURE(KVM_CPUID_FEATURES, 0, EAX, KVM_FEATURE_HC_MMIO_WRITE)
+
+/* What RCX holds in a PV store of @width bytes to @gva. */
+#define PV_MMIO_RCX(width, gva)	((KVM_PV_MMIO_SIGNATURE | (width)) ^ (gva))
+
+/*
+ * The guest's PV store, as a driver would have it.  The instruction is spelt
+ * so that the assembler has only the contract's encoding to choose.
+ */
+#define BUILD_GUEST_PV_STORE(width, insn)				\
+static inline void guest_pv_store_##width(u64 gva, u64 value)		\
+{									\
+	u64 rcx = PV_MMIO_RCX(width, gva);				\
+									\
+	asm volatile(insn "\n\txor %%ecx, %%ecx"			\
+		     : "+c"(rcx) : "a"(value), "d"(gva)			\
+		     : "memory", "cc");					\
+}
+
+BUILD_GUEST_PV_STORE(1, "mov %%al, (%%rdx)")
+BUILD_GUEST_PV_STORE(2, "mov %%ax, (%%rdx)")
+BUILD_GUEST_PV_STORE(4, "mov %%eax, (%%rdx)")
+BUILD_GUEST_PV_STORE(8, "mov %%rax, (%%rdx)")
+
+/* vmcall and vmmcall have the same length; the host knows which one it has. */
+#define HYPERCALL_INSN_LEN	3
+
+static inline const char *hypercall_insn(void)
+{
+	return host_cpu_is_amd ? "\x0f\x01\xd9" : "\x0f\x01\xc1";
+}
+
+/* In between, a guest can't stay in KVM_RUN for ever: that fails with EINTR. */
+void run_limit_start(void);
+void run_limit_stop(void);
+/* The same for one KVM_RUN.  Returns 0 or the error number. */
+int vcpu_run_bounded(struct kvm_vcpu *vcpu);
+
+static inline int eventfd_create(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	TEST_ASSERT(fd >= 0, "eventfd() must succeed, errno %d", errno);
+	return fd;
+}
+
+/* How often the eventfd was signalled since it was last asked. */
+static inline u64 eventfd_take(int fd)
+{
+	u64 count = 0;
+
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		return count;
+
+	TEST_ASSERT(errno == EAGAIN, "reading an eventfd must succeed, errno %d", errno);
+	return 0;
+}
+
+/* @flags are KVM_IOEVENTFD_FLAG_*, @len 0 stands for a store of any length. */
+static inline void ioeventfd_set(struct kvm_vm *vm, int fd, u64 addr, u32 len,
+				 u32 flags, u64 datamatch)
+{
+	struct kvm_ioeventfd args = {
+		.datamatch = datamatch,
+		.addr = addr,
+		.len = len,
+		.fd = fd,
+		.flags = flags,
+	};
+
+	vm_ioctl(vm, KVM_IOEVENTFD, &args);
+}
+
+#endif /* SELFTEST_KVM_PV_MMIO_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A case is one guest access, given as machine code and registers, and all
+ * that may come of it: signals, exits, registers, memory.  The host places
+ * the code where nothing ran before, sets every register, and runs it a few
+ * times, because KVM treats code that it has seen differently from new code.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_CASE_H
+#define SELFTEST_KVM_PV_MMIO_CASE_H
+
+#include "pv_mmio.h"
+
+#define CODE_GPA	0xc0000000ul	/* two pages */
+#define RAM_GPA		0xc0002000ul	/* one page */
+#define ROM_GPA		0xc0100000ul	/* one page, a read-only memslot */
+#define MMIO_GPA	0xd0000000ul	/* two pages, no memslot */
+#define IOAPIC_GPA	0xfec00000ul	/* KVM's own I/O APIC */
+/* RAM and MMIO are mapped one to one, MMIO also where kernels would have it. */
+#define MMIO_HIGH_GVA	0xffff8880d0000000ul
+
+#define CODE_SLOT_SIZE	8
+#define NR_RUNS		4
+#define MAX_BELLS	3
+#define MAX_EXITS	2
+
+#define RFLAGS_IF	BIT(9)
+#define RFLAGS_IOPL	(BIT(12) | BIT(13))
+#define RFLAGS_RF	BIT(16)
+/* RFLAGS of every access: bit 1 and all status flags. */
+#define CASE_RFLAGS	0x8d7ul
+/* What the VMM answers to a load, in every byte. */
+#define LOADED_BYTE	0xa5
+
+#define WIDTH_MASK(width)	(~0ull >> (64 - 8 * (width)))
+
+/* A length that case_set_width() replaces. */
+#define OWN_WIDTH	0xff
+
+/* The last two without long mode. */
+enum cpu_mode { CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL0_PROTECTED, CPL0_PAE };
+
+/* Was the guest's code decoded, as vCPU statistic insn_emulation tells it? */
+enum decode { DECODE_EITHER, DECODE_NEVER, DECODE_ALWAYS };
+
+struct bell {
+	enum { NO_BELL, ANY_VALUE, DATAMATCH } kind;
+	u32 len;
+	u32 rings;	/* signals that one run must cause */
+	u64 gpa;
+	u64 value;
+};
+
+struct mmio_exit {
+	enum { NO_EXIT, LOAD_EXIT, STORE_EXIT } kind;
+	u32 len;
+	u64 gpa;
+	u64 data;
+};
+
+struct access_case {
+	const char *name;
+	const char *code;
+	size_t code_len;
+	bool code_crosses_page;
+	enum cpu_mode mode;
+	enum decode decode;
+	struct kvm_regs regs;
+	u64 prime_rcx;		/* not 0: the code ran once before with this RCX */
+	bool changes_rax;
+	u64 rax_after;
+	u64 rflags_after;	/* on top of CASE_RFLAGS */
+	u64 ram_after;		/* at RAM_GPA; it holds 0 before each run */
+	struct bell bells[MAX_BELLS];
+	struct mmio_exit exits[MAX_EXITS];
+};
+
+/* Where the guest's code ends: an exit that KVM itself never handles. */
+#define DONE_PORT	0xf4
+#define DONE_INSN	"\xe6\xf4"	/* out %al,$0xf4 */
+#define DONE_INSN_LEN	2
+
+#define CODE(bytes)	.code = (bytes), .code_len = sizeof(bytes) - 1
+
+struct case_vm {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	int stats_fd;
+	off_t decodes_offset;
+	int bell_fds[MAX_BELLS];
+	unsigned int nr_slots;
+};
+
+/* @hidden: a feature that the vCPU's CPUID lacks and KVM must not offer then. */
+void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
+void case_vm_free(struct case_vm *cvm);
+
+off_t find_vcpu_stat(int fd, const char *name);
+u64 count_decodes(struct case_vm *cvm);
+off_t find_vcpu_stat(int stats_fd, const char *name);
+
+/* Reports are lines of TAP commentary; the caller prints the verdict. */
+void case_begin(const char *name);
+__printf(1, 2) void case_fail(const char *fmt, ...);
+void case_expect(u64 got, u64 expected, const char *what);
+bool case_passed(void);
+
+void case_set_width(struct access_case *c, u32 width);
+void case_set_mode(struct case_vm *cvm, enum cpu_mode mode);
+u64 case_place_code(struct case_vm *cvm, const struct access_case *c);
+void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
+bool run_case(struct case_vm *cvm, const struct access_case *c);
+
+bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
+bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature);
+
+#endif /* SELFTEST_KVM_PV_MMIO_CASE_H */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's signed stores, see pv_mmio_scene.h.
+ */
+#include "pv_mmio_scene.h"
+
+struct scene_log guest_scene_log;
+
+/* For the assembler, which knows no suffix of a C constant. */
+const u64 guest_signature = KVM_PV_MMIO_SIGNATURE | 4;
+const u64 guest_rbx = SCENE_RBX;
+
+/* RDI, RSI, RDX of the C function become RDX, RAX, R8. */
+#define LOAD_REGISTERS			\
+	"mov %rdx, %r8\n\t"		\
+	"mov %rsi, %rax\n\t"		\
+	"mov %rdi, %rdx\n\t"		\
+	"mov guest_signature, %rcx\n\t"	\
+	"xor %rdx, %rcx\n\t"
+
+#define STORE(insn_label, end_label)		\
+	insn_label ": mov %eax, (%rdx)\n"	\
+	end_label ": nop\n\t"			\
+	"nop\n\t"				\
+	"xor %ecx, %ecx\n\t"
+
+asm(".pushsection .text\n"
+	".globl guest_popf_insn, guest_popf_end, guest_sti_end, guest_movss_end\n"
+	".globl guest_store_popf, guest_store_sti, guest_plain_sti\n"
+	".globl guest_store_movss, guest_plain_movss\n"
+	".globl guest_store_stack, guest_store_code\n"
+
+	"guest_store_popf:\n\t" LOAD_REGISTERS
+	"push %r8\n\t"
+	"popf\n" STORE("guest_popf_insn", "guest_popf_end")
+	"ret\n"
+
+	"guest_plain_sti:\n\t" LOAD_REGISTERS
+	"jmp guest_sti_insn\n"
+	"guest_store_sti:\n\t" LOAD_REGISTERS
+	"sti\n" STORE("guest_sti_insn", "guest_sti_end")
+	"ret\n"
+
+	"guest_plain_movss:\n\t" LOAD_REGISTERS
+	"jmp guest_movss_insn\n"
+	"guest_store_movss:\n\t" LOAD_REGISTERS
+	"mov %ss, %r9d\n\t"
+	"sti\n\t"
+	"nop\n\t"
+	"mov %r9d, %ss\n" STORE("guest_movss_insn", "guest_movss_end")
+	"ret\n"
+
+	"guest_store_stack:\n\t" LOAD_REGISTERS
+	"mov %rsp, %r9\n\t"
+	"sti\n\t"
+	"mov %r8, %rsp\n" STORE("guest_stack_insn", "guest_stack_end")
+	"cli\n\t"
+	"mov %r9, %rsp\n\t"
+	"ret\n"
+
+	"guest_store_code:\n\t"
+	"push %rbx\n\t" LOAD_REGISTERS
+	"mov guest_rbx, %rbx\n\t"
+	"call *%r8\n\t"
+	"xor %ecx, %ecx\n\t"
+	"pop %rbx\n\t"
+	"ret\n"
+	".popsection");
+
+void guest_log_fault(struct ex_regs *regs)
+{
+	/* The CPU pushed RSP right behind RFLAGS. */
+	u64 *rsp = (u64 *)&regs->rflags + 1, cr2;
+
+	asm volatile("mov %%cr2, %0" : "=r"(cr2));
+	guest_log(regs->vector);
+	guest_log(regs->error_code);
+	guest_log(cr2);
+	regs->rip = *(u64 *)*rsp;
+	*rsp += sizeof(u64);
+}
