@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A scene is a guest program that rings a doorbell from one place until KVM
+ * knows that place, and then does so again under a condition that makes the
+ * same store something else.  It runs twice, with the PV store on and off:
+ * guest and VMM must see the same.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_SCENE_H
+#define SELFTEST_KVM_PV_MMIO_SCENE_H
+
+#include "pv_mmio_case.h"
+
+#define SCENE_CODE_GPA	0xc0000000ul	/* a memslot of its own */
+#define SCENE_CODE_SLOT	10
+#define SCENE_CODE_PAGES 4
+#define FAR_GPA		(MMIO_GPA + PAGE_SIZE)
+#define SCENE_VALUE	0x55667788ul
+#define SCENE_RBX	0x5a5a5a5aul
+#define SCENE_VECTOR	0x30
+#define SCENE_GSI	5
+
+#define NR_LEARNS	4
+#define NR_SCENE_BELLS	2
+#define SCENE_LOG_SIZE	16
+
+/* GUEST_SYNC stages of guest_learn(); a scene's own start behind them. */
+enum { SCENE_LEARNT = 1, SCENE_KNOWN, SCENE_STAGE };
+
+struct scene_log {
+	u64 nr;
+	u64 val[SCENE_LOG_SIZE];
+};
+
+/* All that there is to compare. */
+struct scene_result {
+	u64 rings[NR_SCENE_BELLS];
+	u64 decodes;
+	struct scene_log guest, host;
+};
+
+struct scene {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	bool feature_on;
+	int stats_fd;
+	off_t decodes_offset;
+	int bells[NR_SCENE_BELLS];	/* the first is at MMIO_GPA, 4 bytes */
+	void *code;			/* SCENE_CODE_GPA */
+	u64 decodes_before;
+	struct scene_result result;
+};
+
+struct scene_case {
+	const char *name;
+	void (*guest)(void);
+	void (*setup)(struct scene *s);
+	/* Called when the guest is at SCENE_KNOWN and each later stage. */
+	void (*act)(struct scene *s, u64 stage);
+	/* Returns false if the exit ends the scene. */
+	bool (*handle_exit)(struct scene *s);
+	void (*finish)(struct scene *s);
+	/* Why this can't be run here, or NULL. */
+	const char *(*lacks)(void);
+	enum decode decode;	/* behind SCENE_KNOWN */
+	bool only_npf_tells;	/* an EPT misconfiguration looks like a store's */
+	bool any_rings;		/* whatever the kernel without PV store does */
+	bool any_log;
+	u64 rings[NR_SCENE_BELLS];	/* behind SCENE_KNOWN */
+	struct scene_log log;	/* the guest's */
+};
+
+#define SCENE_LOG(...)							\
+	.log = { .nr = sizeof((u64[]){ __VA_ARGS__ }) / sizeof(u64),	\
+		 .val = { __VA_ARGS__ } }
+
+bool run_scene(const struct scene_case *c);
+
+void scene_log(struct scene_log *log, u64 val);
+void scene_set_bell(struct scene *s, int bell, u64 gpa, u32 len, u32 flags);
+void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len);
+#define SCENE_PUT_CODE(s, offset, code)	\
+	scene_put_code(s, offset, code, sizeof(code) - 1)
+/* The second of two stores by which to tell what ran: of EAX, of EBX. */
+#define STORE_RBX_RET	"\x89\x1a\xc3"
+/* Splits the doorbell in two: SCENE_VALUE rings the first, SCENE_RBX the other. */
+void scene_tell_values(struct scene *s);
+u64 *scene_pte(struct scene *s, u64 gva, int level);
+/* The doorbell's eventfd interrupts the guest, with SCENE_VECTOR. */
+void scene_connect_irq(struct scene *s);
+
+/* The guest's side. */
+extern struct scene_log guest_scene_log;
+
+static inline void guest_log(u64 val)
+{
+	scene_log(&guest_scene_log, val);
+}
+
+/*
+ * The signed store of EAX to @gva, each from one place of its own:
+ *   popf	@arg are the RFLAGS
+ *   sti	in the shadow of sti; guest_plain_sti: without
+ *   movss	in the shadow of a load of SS; guest_plain_movss: without
+ *   stack	@arg is the stack pointer, interrupts are on
+ *   code	@arg is the address of code that ends with ret; returns RAX
+ */
+typedef u64 guest_store_fn(u64 gva, u64 value, u64 arg);
+guest_store_fn guest_store_popf, guest_store_sti, guest_plain_sti;
+guest_store_fn guest_store_movss, guest_plain_movss;
+guest_store_fn guest_store_stack, guest_store_code;
+/* Their stores, and what comes next. */
+extern const char guest_popf_insn[], guest_popf_end[], guest_sti_end[];
+extern const char guest_movss_end[];
+
+/* Makes the place known.  The host counts on it that it rings this often. */
+static inline void guest_learn(guest_store_fn *store, u64 arg)
+{
+	int i;
+
+	for (i = 0; i < NR_LEARNS; i++)
+		store(MMIO_GPA, SCENE_VALUE, arg);
+	GUEST_SYNC(SCENE_LEARNT);
+	store(MMIO_GPA, SCENE_VALUE, arg);
+	GUEST_SYNC(SCENE_KNOWN);
+}
+
+/* Exception handler: log vector, error code and CR2; return from the code. */
+void guest_log_fault(struct ex_regs *regs);
+
+#endif /* SELFTEST_KVM_PV_MMIO_SCENE_H */
