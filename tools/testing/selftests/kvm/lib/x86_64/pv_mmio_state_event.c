@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The store next to an interrupt, under reset, and while the VMM changes its
+ * mind.
+ */
+#include <pthread.h>
+
+#include "apic.h"
+#include "pv_mmio_state_test.h"
+
+#define NR_RACING_STORES	400
+
+static void guest_log_irq(struct ex_regs *regs)
+{
+	guest_log(regs->rip);
+	x2apic_write_reg(APIC_EOI, 0);
+	regs->rflags &= ~RFLAGS_IF;
+}
+
+static void handle_irq(struct scene *s)
+{
+	vm_install_exception_handler(s->vm, SCENE_VECTOR, guest_log_irq);
+}
+
+/* The interrupt takes the signals. */
+static void doorbell_interrupts(struct scene *s, u64 stage)
+{
+	scene_connect_irq(s);
+}
+
+static void guest_interrupts_on(void)
+{
+	x2apic_enable();
+	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED | RFLAGS_IF);
+	GUEST_DONE();
+}
+
+static void guest_behind_sti(void)
+{
+	x2apic_enable();
+	guest_learn(guest_plain_sti, 0);
+	guest_store_sti(MMIO_GPA, SCENE_VALUE, 0);
+	GUEST_DONE();
+}
+
+static void guest_behind_movss(void)
+{
+	x2apic_enable();
+	guest_learn(guest_plain_movss, 0);
+	guest_store_movss(MMIO_GPA, SCENE_VALUE, 0);
+	GUEST_DONE();
+}
+
+/* An interrupt comes just ahead of the store, and its stack is device memory. */
+#define STACK_OFFSET	0x810
+#define PUSHED_OFFSET	(STACK_OFFSET - 8)
+
+static void guest_stack_is_mmio(void)
+{
+	u64 stack[64];
+	int i;
+
+	x2apic_enable();
+	for (i = 0; i < NR_LEARNS; i++)
+		guest_store_stack(MMIO_GPA, SCENE_VALUE, (u64)&stack[32]);
+	GUEST_SYNC(SCENE_LEARNT);
+	guest_store_stack(MMIO_GPA, SCENE_VALUE, (u64)&stack[32]);
+	GUEST_SYNC(SCENE_KNOWN);
+
+	/* KVM has to know that page as MMIO, or else it decodes anyway. */
+	WRITE_ONCE(*(u32 *)FAR_GPA, SCENE_VALUE);
+
+	x2apic_write_reg(APIC_ICR, APIC_DEST_SELF | APIC_INT_ASSERT | SCENE_VECTOR);
+	guest_store_stack(MMIO_GPA + PUSHED_OFFSET, SCENE_VALUE, FAR_GPA + STACK_OFFSET);
+	GUEST_DONE();
+}
+
+static void bells_at_stack(struct scene *s, u64 stage)
+{
+	scene_set_bell(s, 0, MMIO_GPA + PUSHED_OFFSET, 4, 0);
+	scene_set_bell(s, 1, FAR_GPA + PUSHED_OFFSET, 4, 0);
+}
+
+/* An INIT to oneself: the VMM then has the code changed and starts it anew. */
+static void guest_init_self(void)
+{
+	x2apic_enable();
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	x2apic_write_reg(APIC_ICR, APIC_INT_ASSERT | APIC_DM_INIT);
+	GUEST_DONE();
+}
+
+static void guest_behind_init(void)
+{
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+static struct kvm_sregs sregs_before_init;
+static struct kvm_regs regs_before_init;
+
+static void save_before_init(struct scene *s, u64 stage)
+{
+	vcpu_run_complete_io(s->vcpu);
+	vcpu_sregs_get(s->vcpu, &sregs_before_init);
+	vcpu_regs_get(s->vcpu, &regs_before_init);
+}
+
+/* KVM can't fetch code at the reset vector: that is where INIT shows. */
+static bool restart_behind_init(struct scene *s)
+{
+	if (s->vcpu->run->exit_reason == KVM_EXIT_IO || s->result.host.nr > 1)
+		return false;
+
+	s->result.host.nr = 1;
+	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
+	vcpu_sregs_set(s->vcpu, &sregs_before_init);
+	regs_before_init.rip = (u64)guest_behind_init;
+	vcpu_regs_set(s->vcpu, &regs_before_init);
+	return true;
+}
+
+/* The same from the outside: the VMM sets registers of a vCPU that ran. */
+static void restart_by_registers(struct scene *s, u64 stage)
+{
+	save_before_init(s, stage);
+	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
+	vcpu_sregs_set(s->vcpu, &sregs_before_init);
+	regs_before_init.rip = (u64)guest_behind_init;
+	vcpu_regs_set(s->vcpu, &regs_before_init);
+}
+
+static void guest_store_often(void)
+{
+	int i;
+
+	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	for (i = 0; i < NR_RACING_STORES; i++)
+		guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	GUEST_DONE();
+}
+
+static bool stop_switching;
+static pthread_t switcher;
+
+static void *switch_feature(void *arg)
+{
+	struct scene *s = arg;
+	u64 on;
+
+	for (on = 0; !READ_ONCE(stop_switching); on = !on) {
+		vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, on);
+		usleep(50);
+	}
+	return NULL;
+}
+
+static void start_switching(struct scene *s, u64 stage)
+{
+	if (!s->feature_on)
+		return;
+	stop_switching = false;
+	TEST_ASSERT(!pthread_create(&switcher, NULL, switch_feature, s), "a thread must start");
+}
+
+static void stop_switching_feature(struct scene *s)
+{
+	if (!s->feature_on)
+		return;
+	WRITE_ONCE(stop_switching, true);
+	pthread_join(switcher, NULL);
+}
+
+static const struct scene_case scenes[] = {
+	{ "doorbell interrupts the guest", guest_interrupts_on, handle_irq, doorbell_interrupts,
+	  SCENE_LOG((u64)guest_popf_end) },
+	{ "doorbell interrupts the guest, behind sti", guest_behind_sti, handle_irq,
+	  doorbell_interrupts, .decode = DECODE_ALWAYS,
+	  SCENE_LOG((u64)guest_sti_end) },
+	{ "doorbell interrupts the guest, behind mov to SS", guest_behind_movss, handle_irq,
+	  doorbell_interrupts, .decode = DECODE_ALWAYS,
+	  SCENE_LOG((u64)guest_movss_end) },
+	{ "interrupt's stack is at a doorbell", guest_stack_is_mmio, handle_irq, bells_at_stack,
+	  .decode = DECODE_ALWAYS, .any_rings = true, .any_log = true },
+	{ "other code behind INIT", guest_init_self, scene_tell_values, save_before_init,
+	  restart_behind_init, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
+	{ "other code behind KVM_SET_REGS", guest_init_self, scene_tell_values,
+	  restart_by_registers, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
+	{ "switched on and off meanwhile", guest_store_often, NULL, start_switching,
+	  .finish = stop_switching_feature, .rings = { NR_RACING_STORES } },
+};
+
+const struct scene_table event_scenes = { scenes, ARRAY_SIZE(scenes) };

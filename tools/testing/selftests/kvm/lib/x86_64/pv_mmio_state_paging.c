@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the guest's page tables make of the store.
+ */
+#include "pv_mmio_state_test.h"
+
+#define ALIAS_GVA	0xd1000000ul	/* of MMIO_GPA */
+#define CROSS_GVA	0xd1200000ul	/* a page of RAM, then MMIO_GPA */
+/* The page's number, times the size of a PTE, is the offset in the page. */
+#define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
+#define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
+#define CODE_GVA	0xd1600000ul
+#define CR0_WP		BIT(16)
+#define PF_PRESENT_WRITE 3
+
+static void set_cr0(u64 cr0)
+{
+	asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
+}
+
+static void set_cr3(u64 cr3)
+{
+	asm volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+static void guest_store_and_done(u64 gva)
+{
+	guest_store_popf(gva, SCENE_VALUE, RFLAGS_FIXED);
+	GUEST_DONE();
+}
+
+static void guest_learn_popf(void)
+{
+	guest_learn(guest_store_popf, RFLAGS_FIXED);
+}
+
+static void guest_store_read_only(void)
+{
+	set_cr0(get_cr0() | CR0_WP);
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
+	GUEST_DONE();
+}
+
+static void make_read_only(struct scene *s)
+{
+	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
+	virt_pg_map(s->vm, ALIAS_GVA, MMIO_GPA);
+	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
+}
+
+static void guest_store_smap(void)
+{
+	set_cr4(get_cr4() | X86_CR4_SMAP);
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	asm volatile("clac");
+	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
+	asm volatile("stac");
+	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
+	GUEST_DONE();
+}
+
+static void make_user_page(struct scene *s)
+{
+	int level;
+
+	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
+	virt_pg_map(s->vm, ALIAS_GVA, MMIO_GPA);
+	for (level = PG_LEVEL_512G; level >= PG_LEVEL_4K; level--)
+		*scene_pte(s, ALIAS_GVA, level) |= PTE_USER_MASK;
+}
+
+static const char *lacks_smap(void)
+{
+	return this_cpu_has(X86_FEATURE_SMAP) ? NULL : "the CPU has no SMAP";
+}
+
+/* The first page is RAM: the CPU faults for the second, at another offset. */
+static void guest_store_across(void)
+{
+	guest_learn_popf();
+	guest_store_and_done(CROSS_GVA + PAGE_SIZE - 2);
+}
+
+static void map_across(struct scene *s)
+{
+	virt_pg_map(s->vm, CROSS_GVA, SCENE_CODE_GPA + PAGE_SIZE);
+	virt_pg_map(s->vm, CROSS_GVA + PAGE_SIZE, MMIO_GPA);
+}
+
+static void log_ram(struct scene *s)
+{
+	scene_log(&s->result.host, *(u16 *)(s->code + 2 * PAGE_SIZE - 2));
+}
+
+/*
+ * The CPU reads the PTE from a doorbell that has the offset of the store.
+ * Stock KVM takes the address of the fault for that of the store, and rings.
+ */
+static void guest_walk_mmio(void)
+{
+	guest_learn_popf();
+	/* The first may only make KVM notice that the page is MMIO. */
+	guest_store_popf(WALK_GVA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_and_done(WALK_GVA);
+}
+
+static void put_page_table_in_mmio(struct scene *s)
+{
+	u64 *pde;
+
+	virt_pg_map(s->vm, WALK_GVA & PAGE_MASK, FAR_GPA);
+	pde = scene_pte(s, WALK_GVA, PG_LEVEL_2M);
+	*pde = (*pde & ~PHYSICAL_PAGE_MASK) | FAR_GPA;
+	scene_set_bell(s, 1, FAR_GPA + WALK_OFFSET, 4, 0);
+}
+
+/* Two pages of code: a store and, in the same place of the other, another. */
+static void put_code_in_second_page(struct scene *s)
+{
+	scene_tell_values(s);
+	SCENE_PUT_CODE(s, PAGE_SIZE, STORE_RBX_RET);
+	virt_pg_map(s->vm, CODE_GVA, SCENE_CODE_GPA);
+}
+
+/* Where the guest finds the PTE of CODE_GVA. */
+static u64 guest_pte_gva;
+
+static void map_ptes(struct scene *s)
+{
+	u64 *pte;
+
+	put_code_in_second_page(s);
+	pte = scene_pte(s, CODE_GVA, PG_LEVEL_4K);
+	guest_pte_gva = ALIAS_GVA + (u64)pte % PAGE_SIZE;
+	virt_pg_map(s->vm, ALIAS_GVA, addr_hva2gpa(s->vm, pte) & PAGE_MASK);
+	sync_global_to_guest(s->vm, guest_pte_gva);
+}
+
+static void guest_remap_code(void)
+{
+	guest_learn(guest_store_code, CODE_GVA);
+	WRITE_ONCE(*(u64 *)guest_pte_gva, *(u64 *)guest_pte_gva + PAGE_SIZE);
+	asm volatile("invlpg (%0)" : : "r"(CODE_GVA) : "memory");
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	GUEST_DONE();
+}
+
+static u64 guest_other_cr3;
+
+/* Copies of all four tables on the way to CODE_GVA, but for its page. */
+static void make_other_tables(struct scene *s)
+{
+	u64 *copy, table = 0, below = SCENE_CODE_GPA + PAGE_SIZE;
+	int level;
+
+	put_code_in_second_page(s);
+	for (level = PG_LEVEL_4K; level <= PG_LEVEL_512G; level++) {
+		u64 *entry = scene_pte(s, CODE_GVA, level);
+		u64 *page = (u64 *)((u64)entry & PAGE_MASK);
+
+		table = vm_alloc_page_table(s->vm);
+		copy = addr_gpa2hva(s->vm, table);
+		memcpy(copy, page, PAGE_SIZE);
+		copy += entry - page;
+		*copy = (*copy & ~PHYSICAL_PAGE_MASK) | below;
+		below = table;
+	}
+	guest_other_cr3 = table;
+	sync_global_to_guest(s->vm, guest_other_cr3);
+}
+
+static void guest_switch_cr3(void)
+{
+	u64 cr3 = get_cr3();
+
+	guest_learn(guest_store_code, CODE_GVA);
+	set_cr3(guest_other_cr3);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	set_cr3(cr3);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	GUEST_DONE();
+}
+
+static const struct scene_case scenes[] = {
+	{ "page can't be written", guest_store_read_only, make_read_only,
+	  SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, ALIAS_GVA) },
+	{ "page is the user's, SMAP", guest_store_smap, make_user_page, .lacks = lacks_smap,
+	  .rings = { 1 }, SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, ALIAS_GVA) },
+	{ "store across a page, from RAM", guest_store_across, map_across, .finish = log_ram },
+	{ "page table is a doorbell", guest_walk_mmio, put_page_table_in_mmio,
+	  .decode = DECODE_ALWAYS, .only_npf_tells = true, .rings = { 0, 2 } },
+	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 },
+	  SCENE_LOG(SCENE_VALUE) },
+	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,
+	  .rings = { 1, 1 }, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+};
+
+const struct scene_table paging_scenes = { scenes, ARRAY_SIZE(scenes) };
