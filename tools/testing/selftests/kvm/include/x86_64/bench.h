@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the benchmarks share: options, output, and where ioeventfds lie.
+ */
+#ifndef SELFTEST_KVM_BENCH_H
+#define SELFTEST_KVM_BENCH_H
+
+#include "pv_mmio.h"
+
+#define MAX_SAMPLES	16384
+#define MAX_COUNT	16384
+#define MAX_COUNTS	16
+#define VALUE		0x1234
+
+/* What an ioeventfd is registered for; all but the last have DATAMATCH. */
+enum bus { NO_DOORBELL, PORT, MMIO, MMIO_ANY_LENGTH, NR_BUSES };
+
+/* Each ioeventfd has an address of its own, or all one address and a value. */
+enum layout { SPREAD, SAME, NR_LAYOUTS };
+
+extern const char * const layout_names[NR_LAYOUTS];
+
+struct bench_options {
+	const char *unit;
+	u32 samples;
+	u32 counts[MAX_COUNTS];
+	u32 nr_counts;
+	u32 layouts;		/* a bit for each */
+	u64 selected;		/* a bit for each case */
+	bool listener;
+	bool ringing;
+};
+
+struct bench_program {
+	const char *name;
+	const char *options;	/* for getopt */
+	const char *(*case_name)(int i);
+	int nr_cases;
+};
+
+extern struct bench_options options;
+
+/* One JSON object a line, and nothing else; the library's own chat isn't there. */
+extern FILE *json;
+
+void bench_parse(const struct bench_program *program, int argc, char **argv);
+
+u64 bench_addr(enum bus bus, enum layout layout, u32 i);
+/* The @i-th of many at one address; none of them is VALUE. */
+u64 bench_other_value(enum layout layout, u32 i);
+/* @flags is 0 or KVM_IOEVENTFD_FLAG_DEASSIGN. */
+void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 value, u32 flags);
+
+/* Length 0 takes any value, so one address has room for one only. */
+static inline bool bench_layout_holds(enum bus bus, enum layout layout, u32 count)
+{
+	return bus != MMIO_ANY_LENGTH || layout == SPREAD || count == 1;
+}
+
+#endif /* SELFTEST_KVM_BENCH_H */

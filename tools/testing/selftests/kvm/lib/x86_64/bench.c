@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the benchmarks share: options, output, and where ioeventfds lie.
+ */
+#include <getopt.h>
+
+#include "bench.h"
+
+#define PORT_BASE	0x2000
+#define MMIO_BASE	0xd0000000ul
+
+const char * const layout_names[NR_LAYOUTS] = { "spread", "same" };
+
+struct bench_options options = { .unit = "cycles", .samples = 512 };
+FILE *json;
+
+static const struct bench_program *program;
+
+/* The library prints on stdout before main() runs: be there first. */
+static void __attribute__((constructor(101))) keep_stdout(void)
+{
+	json = fdopen(dup(STDOUT_FILENO), "w");
+	if (!json || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		exit(1);
+	setvbuf(json, NULL, _IOLBF, 0);
+}
+
+static void __noreturn usage_error(const char *what, const char *arg)
+{
+	fprintf(stderr, "%s: %s: '%s' (-h shows the options)\n", program->name, what, arg);
+	exit(1);
+}
+
+static const struct {
+	char letter;
+	const char *text;
+} option_help[] = {
+	{ 'u', "UNIT        what the TSC counts, goes into the output (default: cycles)" },
+	{ 's', "SAMPLES     per figure, 1 to 16384 (default: 512)" },
+	{ 'n', "COUNT,...   how many ioeventfds are registered, 1 to 16384 (default: 1)" },
+	{ 'l', "LAYOUT,...  spread: each has its address; same: all have one, and DATAMATCH\n"
+	       "                  values of their own (default: spread)" },
+	{ 'w', "            with a thread asleep on the eventfd: case_listener is what the\n"
+	       "                  guest pays, case_wake the way from there to the thread" },
+	{ 'r', "            while two vCPUs ring" },
+	{ 'c', "CASE,...    cases to run (default: all):" },
+};
+
+static void __noreturn help(void)
+{
+	int i;
+
+	fprintf(json, "usage: %s [OPTION...]\n", program->name);
+	for (i = 0; i < ARRAY_SIZE(option_help); i++) {
+		if (strchr(program->options, option_help[i].letter))
+			fprintf(json, "  -%c  %s\n", option_help[i].letter, option_help[i].text);
+	}
+	for (i = 0; i < program->nr_cases; i++)
+		fprintf(json, " %s", program->case_name(i));
+	fprintf(json, "\n");
+	exit(0);
+}
+
+static u32 parse_number(const char *arg, u32 max)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || !n || n > max)
+		usage_error("not a number in range", arg);
+	return n;
+}
+
+static void add_count(const char *arg)
+{
+	if (options.nr_counts == MAX_COUNTS)
+		usage_error("too many numbers of ioeventfds", arg);
+	options.counts[options.nr_counts++] = parse_number(arg, MAX_COUNT);
+}
+
+static void add_layout(const char *arg)
+{
+	int i;
+
+	for (i = 0; i < NR_LAYOUTS; i++) {
+		if (!strcmp(arg, layout_names[i])) {
+			options.layouts |= BIT(i);
+			return;
+		}
+	}
+	usage_error("no such layout", arg);
+}
+
+static void select_case(const char *arg)
+{
+	int i;
+
+	for (i = 0; i < program->nr_cases; i++) {
+		if (!strcmp(arg, program->case_name(i))) {
+			options.selected |= BIT_ULL(i);
+			return;
+		}
+	}
+	usage_error("no such case", arg);
+}
+
+static void split_list(char *list, void (*handle)(const char *item))
+{
+	char *item;
+
+	while ((item = strsep(&list, ",")))
+		handle(item);
+}
+
+static const char *parse_unit(const char *arg)
+{
+	const char *c;
+
+	for (c = arg; *c; c++) {
+		if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
+			usage_error("not a plain word", arg);
+	}
+	return arg;
+}
+
+static void parse_option(int opt, char **argv)
+{
+	switch (opt) {
+	case 'h':
+		help();
+	case 'u':
+		options.unit = parse_unit(optarg);
+		break;
+	case 's':
+		options.samples = parse_number(optarg, MAX_SAMPLES);
+		break;
+	case 'n':
+		split_list(optarg, add_count);
+		break;
+	case 'l':
+		split_list(optarg, add_layout);
+		break;
+	case 'w':
+		options.listener = true;
+		break;
+	case 'r':
+		options.ringing = true;
+		break;
+	case 'c':
+		split_list(optarg, select_case);
+		break;
+	default:
+		usage_error("unknown option or missing argument", argv[optind - 1]);
+	}
+}
+
+void bench_parse(const struct bench_program *which, int argc, char **argv)
+{
+	int opt;
+
+	program = which;
+	opterr = 0;
+	while ((opt = getopt(argc, argv, program->options)) != -1)
+		parse_option(opt, argv);
+	if (optind < argc)
+		usage_error("unexpected argument", argv[optind]);
+	if (!options.nr_counts)
+		add_count("1");
+	if (!options.layouts)
+		add_layout("spread");
+	if (!options.selected)
+		options.selected = ~0ull;
+}
+
+/* There are 65536 ports only; pages are what real BARs would be apart. */
+u64 bench_addr(enum bus bus, enum layout layout, u32 i)
+{
+	u64 base = bus == PORT ? PORT_BASE : MMIO_BASE;
+	u64 stride = bus == PORT ? 2 : PAGE_SIZE;
+
+	return layout == SAME ? base : base + i * stride;
+}
+
+u64 bench_other_value(enum layout layout, u32 i)
+{
+	return layout == SAME ? (u16)(VALUE + 1 + i) : VALUE;
+}
+
+void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 value, u32 flags)
+{
+	if (bus == MMIO_ANY_LENGTH) {
+		ioeventfd_set(vm, fd, addr, 0, flags, 0);
+		return;
+	}
+	flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+	if (bus == PORT)
+		flags |= KVM_IOEVENTFD_FLAG_PIO;
+	ioeventfd_set(vm, fd, addr, 2, flags, value);
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What it costs a VMM to register many ioeventfds, and to remove them.
+ * Prints one JSON object per figure on stdout and nothing else.
+ */
+#include <pthread.h>
+
+#include "bench.h"
+
+#define NR_RINGERS		2
+#define RINGS_PER_ROUND		256
+/* Should anything hang. */
+#define CASE_SECONDS		300
+/* Where no layout has its ioeventfds. */
+#define RINGERS_GPA		0xc8000000ul
+
+static const struct scale_case {
+	const char *name;
+	enum bus bus;
+} cases[] = {
+	{ "pio", PORT },
+	{ "mmio", MMIO },
+	{ "mmio_wildcard", MMIO_ANY_LENGTH },
+};
+
+struct ringer {
+	pthread_t thread;
+	struct kvm_vcpu *vcpu;
+	bool stop;
+	u64 rounds;
+};
+
+struct scale_vm {
+	struct kvm_vm *vm;
+	struct ringer ringers[NR_RINGERS];
+	int fd, ringers_fd;
+};
+
+static void guest_main(void)
+{
+	int i;
+
+	for (;;) {
+		for (i = 0; i < RINGS_PER_ROUND; i++)
+			guest_pv_store_2(RINGERS_GPA, VALUE);
+		GUEST_SYNC(0);
+	}
+}
+
+static void *run_ringer(void *arg)
+{
+	struct ringer *r = arg;
+
+	while (!READ_ONCE(r->stop)) {
+		vcpu_run(r->vcpu);
+		TEST_ASSERT(get_ucall(r->vcpu, NULL) == UCALL_SYNC,
+			    "a vCPU must only ring, it left with exit %u (%s)",
+			    r->vcpu->run->exit_reason, exit_reason_str(r->vcpu->run->exit_reason));
+		WRITE_ONCE(r->rounds, r->rounds + 1);
+	}
+	return NULL;
+}
+
+static void scale_vm_create(struct scale_vm *s)
+{
+	struct kvm_vcpu *vcpus[NR_RINGERS];
+	int i;
+
+	memset(s, 0, sizeof(*s));
+	s->vm = vm_create_with_vcpus(NR_RINGERS, guest_main, vcpus);
+	s->fd = eventfd_create();
+	s->ringers_fd = eventfd_create();
+	virt_pg_map(s->vm, RINGERS_GPA, RINGERS_GPA);
+	bench_ioeventfd(s->vm, MMIO, s->ringers_fd, RINGERS_GPA, VALUE, 0);
+	for (i = 0; i < NR_RINGERS; i++)
+		s->ringers[i].vcpu = vcpus[i];
+}
+
+static void start_ringers(struct scale_vm *s)
+{
+	int i;
+
+	for (i = 0; i < NR_RINGERS; i++) {
+		pthread_create(&s->ringers[i].thread, NULL, run_ringer, &s->ringers[i]);
+		while (!READ_ONCE(s->ringers[i].rounds))
+			usleep(10);
+	}
+}
+
+static void stop_ringers(struct scale_vm *s)
+{
+	u64 rings = 0, got;
+	int i;
+
+	for (i = 0; i < NR_RINGERS; i++)
+		WRITE_ONCE(s->ringers[i].stop, true);
+	for (i = 0; i < NR_RINGERS; i++) {
+		pthread_join(s->ringers[i].thread, NULL);
+		rings += s->ringers[i].rounds * RINGS_PER_ROUND;
+	}
+	got = eventfd_take(s->ringers_fd);
+	TEST_ASSERT(got == rings, "vCPUs rang %lu times, and signalled %lu times", rings, got);
+}
+
+static void scale_vm_free(struct scale_vm *s)
+{
+	close(s->fd);
+	close(s->ringers_fd);
+	kvm_vm_free(s->vm);
+}
+
+static void print_figure(const struct scale_case *c, enum layout layout, u32 count,
+			 const char *operation, u64 ticks)
+{
+	fprintf(json, "{\"operation\": \"%s\", \"case\": \"%s\", ", operation, c->name);
+	fprintf(json, "\"ioeventfds\": %u, \"layout\": \"%s\", ", count, layout_names[layout]);
+	fprintf(json, "\"ringing_vcpus\": %d, ", options.ringing ? NR_RINGERS : 0);
+	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks, ticks / count);
+	fprintf(json, "\"unit\": \"%s\"}\n", options.unit);
+}
+
+/* Register or remove them all, in the same order. */
+static u64 time_all(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count,
+		    u32 flags)
+{
+	u64 start = rdtsc();
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		bench_ioeventfd(s->vm, c->bus, s->fd, bench_addr(c->bus, layout, i),
+				bench_other_value(layout, i), flags);
+	return rdtsc() - start;
+}
+
+static void run_case(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count)
+{
+	alarm(CASE_SECONDS);
+	print_figure(c, layout, count, "register", time_all(s, c, layout, count, 0));
+	print_figure(c, layout, count, "remove",
+		     time_all(s, c, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
+}
+
+static void run_layouts(struct scale_vm *s, const struct scale_case *c, u32 count)
+{
+	enum layout layout;
+
+	for (layout = 0; layout < NR_LAYOUTS; layout++) {
+		if ((options.layouts & BIT(layout)) && bench_layout_holds(c->bus, layout, count))
+			run_case(s, c, layout, count);
+	}
+}
+
+static const char *case_name(int i)
+{
+	return cases[i].name;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct bench_program program = {
+		.name = "ioeventfd_scale_bench",
+		.options = "hu:n:l:rc:",
+		.case_name = case_name,
+		.nr_cases = ARRAY_SIZE(cases),
+	};
+	struct scale_vm s;
+	int i, n;
+
+	bench_parse(&program, argc, argv);
+	scale_vm_create(&s);
+	if (options.ringing)
+		start_ringers(&s);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (n = 0; n < options.nr_counts && (options.selected & BIT_ULL(i)); n++)
+			run_layouts(&s, &cases[i], options.counts[n]);
+	}
+	if (options.ringing)
+		stop_ringers(&s);
+	scale_vm_free(&s);
+	return 0;
+}
