@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Show which functions the host executes between a doorbell's exit and the entry behind it.
+
+usage: profile.py BUILT RESULTS
+
+BUILT is a folder that tools/kernel/build.py made.  Only the emulated AMD machine
+can tell, and only with one CPU: QEMU logs each instruction that it executes.
+Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
+  {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...]}
+with functions in the order in which they are first executed.
+"""
+import bisect
+import collections
+import json
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
+
+import fleet
+import table
+from bench import write_results
+from console import JobError, main, say
+
+FLOOR = "exit_floor"
+KERNEL = 0xffff800000000000
+# Holds VMRUN: the exit comes out of it, and the entry goes into it.
+ENTRY = "__svm_vcpu_run"
+PROMPT = b"(qemu) "
+# So many sequences of one length must have been seen before one is believed.
+ENOUGH = 100
+ATTEMPTS = 10
+TRACE_SECONDS = 1
+SYMBOL = re.compile(r"([0-9a-f]{16}) [tTwW] (\S+)")
+EXECUTED = re.compile(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+
+
+class Symbols:
+    """Names for addresses, from the lines of the guest's /proc/kallsyms."""
+
+    def __init__(self):
+        self.symbols = []
+
+    def add(self, line):
+        match = SYMBOL.match(line)
+        if match:
+            self.symbols.append((int(match.group(1), 16), match.group(2)))
+
+    def sort(self):
+        self.symbols.sort()
+
+    def name(self, address):
+        index = bisect.bisect_right(self.symbols, (address, "\x7f")) - 1
+        return self.symbols[index][1] if index >= 0 else hex(address)
+
+
+class Monitor:
+    """QEMU's monitor, on a socket in the folder WORK."""
+
+    def __init__(self, work):
+        self.socket = socket.socket(socket.AF_UNIX)
+        # Sockets have short names only: go there by a descriptor.
+        folder = os.open(work, os.O_PATH)
+        self.socket.connect(f"/proc/self/fd/{folder}/monitor")
+        os.close(folder)
+        self.wait()
+
+    def wait(self):
+        said = b""
+        while not said.endswith(PROMPT):
+            said += self.socket.recv(4096)
+
+    def do(self, *commands):
+        for command in commands:
+            self.socket.sendall(command.encode() + b"\n")
+            self.wait()
+
+    def trace(self, log):
+        """The lines that QEMU logs in a while, one for each executed instruction."""
+        start = log.stat().st_size
+        self.do("stop", "singlestep on", "log exec,nochain", "cont")
+        time.sleep(TRACE_SECONDS)
+        self.do("stop", "log none", "singlestep off", "cont")
+        with open(log, encoding="ascii", errors="replace") as lines:
+            lines.seek(start)
+            return lines.readlines()
+
+
+def sequences(lines, symbols):
+    """Lists of functions, one for each instruction from an exit to the next entry."""
+    current = []
+    for match in filter(None, map(EXECUTED.search, lines)):
+        address = int(match.group(1), 16)
+        if address >= KERNEL:
+            current.append(symbols.name(address))
+            continue
+        if current and current[0] == current[-1] == ENTRY:
+            yield current
+        current = []
+
+
+def typical(found):
+    """The sequence of the most common length, if it was seen often enough."""
+    lengths = collections.Counter(map(len, found)).most_common(1)
+    if not lengths or lengths[0][1] < ENOUGH:
+        return None
+    return next(names for names in found if len(names) == lengths[0][0])
+
+
+class Profile:
+    """Follows the script in the lab, and traces each case while it runs."""
+
+    def __init__(self, work):
+        self.work = work
+        self.symbols = Symbols()
+        self.monitor = None
+        self.cases = {}
+
+    def line(self, _machine, text):
+        if text.startswith("case "):
+            self.symbols.sort()
+            self.cases[text[5:]] = self.trace(text[5:])
+        else:
+            self.symbols.add(text)
+
+    def trace(self, case):
+        self.monitor = self.monitor or Monitor(self.work)
+        for _ in range(ATTEMPTS):
+            names = typical(list(sequences(self.monitor.trace(self.work / "monitor.log"),
+                                           self.symbols)))
+            if names:
+                say(f"amd: patched: {case}: {len(names)} instructions")
+                return collections.Counter(names)  # In order of first appearance.
+        raise JobError(f"{case}: no exit was seen {ENOUGH} times in {ATTEMPTS} traces")
+
+
+def render(case, counts, floor):
+    """Both cases' functions: those of CASE first, in its order."""
+    names = [*counts, *(name for name in floor if name not in counts)]
+    rows = [(name, "", str(counts[name]), str(floor[name]), f"{counts[name] - floor[name]:+d}")
+            for name in names]
+    total, base = sum(counts.values()), sum(floor.values())
+    rows += [("total", "", str(total), str(base), f"{total - base:+d}")]
+    head = ("function", "", case, FLOOR, "difference")
+    return "\n".join(["", f"amd: patched: {case}: instructions from the exit to the next entry", "",
+                      *table.align([head, *rows])])
+
+
+def profile(argv):
+    if len(argv) != 2:
+        say(__doc__.strip())
+        return 2
+    built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
+    script = Path(__file__).with_name("profile-in-lab")
+    machine = fleet.Machine("amd", built, script, [built / "tests/doorbell_bench"],
+                            ["--monitor", "--append", "nokaslr"], "profile")
+    run = Profile(machine.work)
+    machine.run(run.line)
+    if machine.status:
+        raise JobError(f"amd: the profile ended with status {machine.status}")
+    kernel = (built / "release").read_text().strip()
+    write_results(folder / "profile.json", [
+        {"lab": "amd", "kernel": kernel, "kvm": "patched", "case": case,
+         "total": sum(counts.values()), "functions": list(counts.items())}
+        for case, counts in run.cases.items()])
+    floor = run.cases.pop(FLOOR)
+    for case, counts in run.cases.items():
+        print(render(case, counts, floor))
+    return 0
+
+
+if __name__ == "__main__":
+    main(profile, sys.argv[1:])
