@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run the differential test on the lab's machines, for as long as told.
+
+usage: fuzz.py BUILT LAB TIME SEED CASES
+
+BUILT is a folder that tools/kernel/build.py made, LAB names machines ("": all).
+TIME is seconds, roughly, CASES how many at most ("": no limit; with neither it
+is a minute), SEED a number ("": a new one).
+"""
+import secrets
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
+
+import fleet
+from console import JobError, main, say
+from run import Reader
+from tally import Tally
+
+DEFAULT_TIME = 60
+NO_LIMIT = 10 ** 12
+# The machines' clocks are made of instructions: how much slower than ours they run.
+CLOCKS = {"GenuineIntel": 100, "AuthenticAMD": 5}
+BOOT_SECONDS = 300
+# How much longer than TIME a machine may take: a busy host, a case made smaller.
+SLOWDOWN = 5
+# What a machine does at least, for a limit by number only.
+CASES_PER_SECOND = 20
+
+
+class Progress(Reader):
+    """Prints comments while they come; results are counted as for every test."""
+
+    def line(self, machine, text):
+        if text.startswith("# "):
+            say(f"{machine.name}: {text[2:]}")
+        super().line(machine, text)
+
+
+def number(name, text, default):
+    if not text:
+        return default
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = 0
+    if value <= 0:
+        raise JobError(f"{name}={text}: that is not a positive number")
+    return value
+
+
+def host_limit(seconds, cases):
+    """How many of our seconds a machine may take before it counts as stuck."""
+    by_time = seconds * SLOWDOWN if seconds < NO_LIMIT else NO_LIMIT
+    return BOOT_SECONDS + min(by_time, cases // CASES_PER_SECOND)
+
+
+def script(folder, seed, seconds, cases):
+    path = folder / "in-lab"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/busybox sh\n"
+                    "echo begin patched pv_mmio_diff_test\n" +
+                    "".join(f"grep -q {vendor} /proc/cpuinfo && seconds={seconds / factor}\n"
+                            for vendor, factor in CLOCKS.items()) +
+                    f"with-kvm patched /lab/bin/pv_mmio_diff_test -s {seed:#x} -n {cases}"
+                    " -t \"$seconds\" 2>&1\n"
+                    "echo end $?\n"
+                    "exit 0\n")
+    return path
+
+
+def fuzz(argv):
+    if len(argv) != 5:
+        say(__doc__.strip())
+        return 2
+    built, lab = Path(argv[0]).resolve(), argv[1]
+    cases = number("CASES", argv[4], NO_LIMIT)
+    seconds = number("TIME", argv[2], NO_LIMIT if argv[4] else DEFAULT_TIME)
+    seed = number("SEED", argv[3], secrets.randbits(63) + 1)
+    labs = fleet.chosen(lab)
+    if not labs:
+        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    say(f"again with: make fuzz SEED={seed:#x}")
+    tally = Tally()
+    reader = Progress(tally)
+    for machine in fleet.run(labs, built, script(built.parent / "fuzz", seed, seconds, cases),
+                             [built / "tests/pv_mmio_diff_test"], reader.line,
+                             ["--timeout", str(host_limit(seconds, cases))]):
+        ended = machine.status == 0 and machine.name not in reader.programs
+        tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
+                  "" if ended else f"status {machine.status}")
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(fuzz, sys.argv[1:])

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run our selftests on the lab's machines, under stock and under our modules.
+
+usage: run.py BUILT [LAB]
+
+BUILT is a folder that tools/kernel/build.py made, LAB names machines (default:
+all).  A test passes on stock modules if it skips with a reason; on ours, if it
+reports as many results as it planned and none of them is a failure.
+"""
+import re
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
+
+import fleet
+import units
+from console import JobError, main, say
+from tally import Tally
+
+KSFT_SKIP = 4
+RESULT = re.compile(r"(not ok|ok) \d+ (.*)")
+PLAN = re.compile(r"1\.\.(\d+)(?: # SKIP (.*))?$")
+
+
+class Program:
+    """One run of one test program, from the lines that it prints."""
+
+    def __init__(self, lab, modules, name, tally):
+        self.label = f"{lab} {modules} {name}"
+        self.expect_skip = modules == "stock"
+        self.tally = tally
+        self.planned = None
+        self.results = 0
+        self.reason = None
+        self.notes = []
+
+    def line(self, text):
+        plan, result = PLAN.match(text), RESULT.match(text)
+        if plan:
+            self.planned, self.reason = int(plan.group(1)), plan.group(2)
+        elif result:
+            self.result(result.group(1) == "ok", result.group(2))
+        elif text and not text.startswith("TAP version"):
+            self.notes.append(text)
+
+    def result(self, ok, name):
+        self.results += 1
+        # The kernel's library puts the directive first: "# SKIP NAME: REASON".
+        if name.startswith("# SKIP "):
+            name, _, skip = name.removeprefix("# SKIP ").partition(": ")
+        else:
+            name, _, skip = name.partition(" # SKIP")
+        verdict = "SKIP" if skip else "PASS" if ok else "FAIL"
+        why = skip.strip() if skip else "" if ok else "; ".join(self.notes)
+        self.tally.add(verdict, f"{self.label}: {name}", why)
+        self.notes = []
+
+    def end(self, status):
+        if self.expect_skip:
+            skips = status == KSFT_SKIP and self.reason
+            self.tally.add("PASS" if skips else "FAIL", f"{self.label}: skips",
+                           self.reason or f"status {status}")
+        elif status or self.planned is None or self.results != self.planned:
+            self.tally.add("FAIL", f"{self.label}: completes",
+                           f"status {status}, {self.results} results of"
+                           f" {self.planned} planned; " + "; ".join(self.notes[-8:]))
+        else:
+            self.tally.add("PASS", f"{self.label}: completes")
+
+
+class Reader:
+    """Feeds each machine's lines to the test that is running there."""
+
+    def __init__(self, tally, kind=""):
+        self.tally = tally
+        self.kind = kind
+        self.programs = {}
+
+    def line(self, machine, text):
+        word, _, rest = text.partition(" ")
+        program = self.programs.get(machine.name)
+        if word == "begin":
+            self.programs[machine.name] = Program(machine.name + self.kind, *rest.split(),
+                                                   self.tally)
+        elif program and word == "end":
+            self.programs.pop(machine.name).end(int(rest))
+        elif program:
+            program.line(text)
+
+
+def run_machines(tally, labs, built, tests, kind="", options=()):
+    """KIND is added to the machines' names, to tell one run from another."""
+    reader = Reader(tally, kind)
+    script = Path(__file__).with_name("in-lab")
+    for machine in fleet.run(labs, built, script, tests, reader.line,
+                             ["--timeout", "1500", *options]):
+        ended = machine.status == 0 and machine.name not in reader.programs
+        tally.add("PASS" if ended else "FAIL", f"{machine.name}{kind}: the machine ran to its end",
+                  "" if ended else f"status {machine.status}")
+
+
+def run(argv):
+    if len(argv) not in (1, 2):
+        say(__doc__.strip())
+        return 2
+    labs = fleet.chosen(argv[1] if len(argv) > 1 else "")
+    if not labs:
+        raise JobError(f"LAB={argv[1]}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    built = Path(argv[0]).resolve()
+    tests = sorted((built / "tests").glob("*_test"))
+    tally = Tally()
+    units.run(tally)
+    run_machines(tally, labs, built, tests)
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(run, sys.argv[1:])

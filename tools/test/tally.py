@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every job's lines: one for each check, and the totals at the end."""
+import sys
+
+
+class Tally:
+    """Counts checks, and prints a line for each."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, verdict, name, why=""):
+        count = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}[verdict]
+        setattr(self, count, getattr(self, count) + 1)
+        print(f"{verdict} {name}" + (f" ({why})" if why else ""), flush=True)
+
+    def finish(self):
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        if not self.passed + self.failed:
+            print("error: no test ran", file=sys.stderr)
+            return 1
+        return 1 if self.failed else 0

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the jobs make of bad input, and of what test programs print."""
+import contextlib
+import io
+import re
+import subprocess
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+import fuzz
+import run
+from console import JobError
+from tally import Tally
+
+REPO = Path(__file__).resolve().parents[2]
+GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
+
+
+def make(*arguments):
+    return subprocess.run(["make", "-C", REPO, "--no-print-directory", *arguments],
+                          capture_output=True, text=True, check=False)
+
+
+class MakeTest(unittest.TestCase):
+    def assert_refused(self, word, *arguments):
+        done = make(*arguments)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(word, done.stderr)
+
+    def test_unknown_lab(self):
+        for job in ("bench", "test", "fuzz", "shell"):
+            self.assert_refused("LAB=foo", job, "LAB=foo")
+
+    def test_unknown_flavour(self):
+        self.assert_refused("FLAVOUR=foo", "build", "FLAVOUR=foo")
+
+    def test_help_lists_every_job(self):
+        text = (REPO / "Makefile").read_text()
+        listed = make("help").stdout
+        for job in re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split():
+            self.assertRegex(listed, rf"(?m)^  {job}\s")
+
+
+class FuzzTest(unittest.TestCase):
+    def test_numbers(self):
+        self.assertEqual(fuzz.number("SEED", "0x10", 5), 16)
+        self.assertEqual(fuzz.number("SEED", "", 5), 5)
+        for bad in ("0", "-1", "ten", "1.5"):
+            with self.assertRaisesRegex(JobError, f"TIME={bad}: "):
+                fuzz.number("TIME", bad, 5)
+
+    def test_host_limit_is_the_stricter(self):
+        self.assertEqual(fuzz.host_limit(60, fuzz.NO_LIMIT), fuzz.host_limit(60, 10 ** 9))
+        self.assertLess(fuzz.host_limit(fuzz.NO_LIMIT, 100), fuzz.host_limit(60, 10 ** 9))
+
+
+class ReaderTest(unittest.TestCase):
+    def totals(self, lines, modules="patched"):
+        tally = Tally()
+        reader = run.Reader(tally)
+        with contextlib.redirect_stdout(io.StringIO()) as self.said:
+            for line in [f"begin {modules} some_test", *lines]:
+                reader.line(SimpleNamespace(name="amd"), line)
+        return tally.passed, tally.failed, tally.skipped
+
+    def test_good_run(self):
+        self.assertEqual(self.totals(GOOD), (2, 0, 1))
+        self.assertIn("SKIP amd patched some_test: second (no such CPU)", self.said.getvalue())
+
+    def test_skip_as_the_kernels_library_has_it(self):
+        lines = ["1..1", "ok 1 # SKIP first: no such CPU", "end 0"]
+        self.assertEqual(self.totals(lines), (1, 0, 1))
+        self.assertIn("SKIP amd patched some_test: first (no such CPU)", self.said.getvalue())
+
+    def test_failure_says_why(self):
+        lines = ["1..1", "# 2 signals instead of 1", "not ok 1 first", "end 1"]
+        self.assertEqual(self.totals(lines)[1], 2)
+        self.assertIn("2 signals instead of 1", self.said.getvalue())
+
+    def test_status_fails_a_run_that_looks_good(self):
+        self.assertEqual(self.totals(GOOD[:-1] + ["end 254"])[1], 1)
+
+    def test_missing_result_fails(self):
+        self.assertEqual(self.totals(GOOD[:3] + ["end 0"])[1], 1)
+
+    def test_missing_plan_fails(self):
+        self.assertEqual(self.totals(["ok 1 first", "end 0"])[1], 1)
+
+    def test_stock_has_to_skip_with_a_reason(self):
+        self.assertEqual(self.totals(["1..0 # SKIP not offered", "end 4"], "stock"), (1, 0, 0))
+        self.assertEqual(self.totals(["1..0 # SKIP", "end 4"], "stock"), (0, 1, 0))
+        self.assertEqual(self.totals(GOOD, "stock")[1], 1)
+
+    def test_no_test_is_a_failure(self):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(Tally().finish(), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
