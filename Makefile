@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every job by name; "make help" lists them.
+
+# Which of Debian's kernels: the series, the version ("" is the newest on
+# offer) and the flavour (cloud, generic or rt).
+KERNEL ?= 6.12
+KERNEL_VERSION ?=
+FLAVOUR ?= cloud
+# Which machines: intel, amd, both if empty; for bench also host.
+LAB ?=
+# For fuzz: for how many seconds, how many cases at most, which cases.
+TIME ?=
+CASES ?=
+SEED ?=
+
+# Before anything is built for a name that nobody knows.
+unknown = $(filter-out $(2),$(1))
+$(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
+	there is intel, amd, and for bench host))
+$(if $(call unknown,$(FLAVOUR),cloud generic rt),$(error FLAVOUR=$(FLAVOUR): no such\
+	flavour; there is cloud, generic, rt))
+
+BUILT := build/$(FLAVOUR)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help packages build bench profile test fuzz test-lab check shell clean
+
+help: ## list the jobs
+	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
+
+packages: ## install the Debian packages that the jobs need
+	@command -v python3 >/dev/null || { \
+		echo "installing packages: python3" >&2; \
+		$(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y python3 >/dev/null; }
+	@python3 tools/kernel/packages.py
+
+build: packages ## fetch Debian's kernel, build our KVM and the tests for it
+	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+
+bench: build ## measure every doorbell, stock beside patched, and print the table
+	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"
+
+profile: build ## where a doorbell's instructions go, by function (emulated AMD machine, one CPU)
+	@python3 tools/bench/profile.py $(BUILT) build/results
+
+test: build ## run all tests on the emulated machines
+	@python3 tools/test/run.py $(BUILT) "$(LAB)"
+
+fuzz: build ## compare random PV stores with emulated ones; TIME=seconds CASES=n SEED=n
+	@python3 tools/test/fuzz.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
+
+test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
+	@python3 tools/test/units.py $(BUILT) "$(LAB)"
+
+check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
+	@python3 tools/check/check.py $(BUILT)
+
+shell: build ## a shell on one machine, LAB=intel or LAB=amd
+	@python3 tools/lab/lab.py shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
+		--kernel $(BUILT)/vmlinuz $(patsubst $(BUILT)/tests/%,--file $(BUILT)/tests/%,\
+		$(wildcard $(BUILT)/tests/*)) \
+		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched
+
+clean: ## remove what was built here; the cache outside stays
+	rm -rf build
