@@ -58,7 +58,8 @@ def host_limit(seconds, cases):
 
 
 def script(folder, seed, seconds, cases):
-    path = folder / "in-lab"
+    # Of its own: two of these jobs may run side by side.
+    path = folder / f"in-lab-{seed:x}"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/busybox sh\n"
                     "echo begin patched pv_mmio_diff_test\n" +

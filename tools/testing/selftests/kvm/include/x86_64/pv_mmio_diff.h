@@ -160,6 +160,7 @@ struct diff_vm {
 	unsigned int nr_bells, bells_of[NR_STATIONS];
 	u64 loaded;		/* which sregs the vCPU has */
 	bool is_stale;		/* the guest's handlers left something else */
+	bool is_broken;		/* it can't be made as new: see run_once() */
 };
 
 struct diff_pair {

@@ -179,6 +179,11 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip, bool
 	run_to_end(v, r);
 	r->regs = run->s.regs.regs;
 	r->events = run->s.regs.events;
+	/*
+	 * The event of a refused entry stays where the CPU takes it from, until
+	 * an entry or a signal clears it: nothing behind it can be compared.
+	 */
+	v->is_broken = r->end == KVM_EXIT_FAIL_ENTRY;
 	v->is_stale = r->end != KVM_EXIT_IO || r->end_detail != END_PORT || c->f[F_EVENT] ||
 		      c->f[F_SHADOW];
 }
@@ -239,7 +244,7 @@ static void run_in(struct diff_vm *v, const struct diff_case *c, u64 offset, boo
 	reset_memory(v);
 	if (c->f[F_CHANGE] == CHANGE_REMAP)
 		diff_place_code(v, PG_OTHER_CODE, offset, c, c->f[F_NEW_INSN]);
-	for (i = 0; i < DIFF_RUNS; i++) {
+	for (i = 0; i < DIFF_RUNS && !v->is_broken; i++) {
 		const struct diff_case *now = i < primes ? &plain : c;
 		const bool last = i == DIFF_RUNS - 1;
 		u64 insn = changes ? 0 : now->f[F_INSN];
@@ -274,8 +279,13 @@ static bool memory_differs(struct diff_pair *p)
 
 bool diff_case_differs(struct diff_pair *p, const struct diff_case *c)
 {
-	const u64 offset = diff_next_offset(p, c->f[F_CROSS]);
+	u64 offset;
 
+	if (p->stock.is_broken || p->pv.is_broken) {
+		diff_pair_free(p);
+		diff_pair_create(p);
+	}
+	offset = diff_next_offset(p, c->f[F_CROSS]);
 	run_in(&p->stock, c, offset, p->has_counter, &p->stock_result);
 	run_in(&p->pv, c, offset, p->has_counter, &p->pv_result);
 	/* Nobody counts where the counter stands still. */
