@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Show which functions the host executes between a doorbell's exit and the entry behind it.
+"""Show what the host executes between a doorbell's exit and the entry behind it.
 
 usage: profile.py BUILT RESULTS
 
 BUILT is a folder that tools/kernel/build.py made.  Only the emulated AMD machine
 can tell, and only with one CPU: QEMU logs each instruction that it executes.
 Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
-  {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...]}
-with functions in the order in which they are first executed.
+  {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...],
+   "steps": {step: instructions, ...}}
+with functions in the order in which they are first executed, and steps as in steps.py.
 """
 import bisect
 import collections
@@ -26,8 +27,8 @@ import fleet
 import table
 from bench import write_results
 from console import JobError, main, say
+from steps import Steps
 
-FLOOR = "exit_floor"
 KERNEL = 0xffff800000000000
 # Holds VMRUN: the exit comes out of it, and the entry goes into it.
 ENTRY = "__svm_vcpu_run"
@@ -54,9 +55,13 @@ class Symbols:
     def sort(self):
         self.symbols.sort()
 
-    def name(self, address):
+    def where(self, address):
+        """The function at ADDRESS, and how far into it that is."""
         index = bisect.bisect_right(self.symbols, (address, "\x7f")) - 1
-        return self.symbols[index][1] if index >= 0 else hex(address)
+        if index < 0:
+            return hex(address), 0
+        start, name = self.symbols[index]
+        return name, address - start
 
 
 class Monitor:
@@ -92,14 +97,14 @@ class Monitor:
 
 
 def sequences(lines, symbols):
-    """Lists of functions, one for each instruction from an exit to the next entry."""
+    """Lists of (function, offset), one for each instruction from an exit to the next entry."""
     current = []
     for match in filter(None, map(EXECUTED.search, lines)):
         address = int(match.group(1), 16)
         if address >= KERNEL:
-            current.append(symbols.name(address))
+            current.append(symbols.where(address))
             continue
-        if current and current[0] == current[-1] == ENTRY:
+        if current and current[0][0] == current[-1][0] == ENTRY:
             yield current
         current = []
 
@@ -109,7 +114,7 @@ def typical(found):
     lengths = collections.Counter(map(len, found)).most_common(1)
     if not lengths or lengths[0][1] < ENOUGH:
         return None
-    return next(names for names in found if len(names) == lengths[0][0])
+    return next(where for where in found if len(where) == lengths[0][0])
 
 
 class Profile:
@@ -131,24 +136,28 @@ class Profile:
     def trace(self, case):
         self.monitor = self.monitor or Monitor(self.work)
         for _ in range(ATTEMPTS):
-            names = typical(list(sequences(self.monitor.trace(self.work / "monitor.log"),
+            where = typical(list(sequences(self.monitor.trace(self.work / "monitor.log"),
                                            self.symbols)))
-            if names:
-                say(f"amd: patched: {case}: {len(names)} instructions")
-                return collections.Counter(names)  # In order of first appearance.
+            if where:
+                say(f"amd: patched: {case}: {len(where)} instructions")
+                return where
         raise JobError(f"{case}: no exit was seen {ENOUGH} times in {ATTEMPTS} traces")
 
 
-def render(case, counts, floor):
-    """Both cases' functions: those of CASE first, in its order."""
-    names = [*counts, *(name for name in floor if name not in counts)]
-    rows = [(name, "", str(counts[name]), str(floor[name]), f"{counts[name] - floor[name]:+d}")
-            for name in names]
-    total, base = sum(counts.values()), sum(floor.values())
-    rows += [("total", "", str(total), str(base), f"{total - base:+d}")]
-    head = ("function", "", case, FLOOR, "difference")
-    return "\n".join(["", f"amd: patched: {case}: instructions from the exit to the next entry", "",
-                      *table.align([head, *rows])])
+def row(kernel, case, where, steps):
+    functions = collections.Counter(name for name, _ in where)  # In order of first appearance.
+    return {"lab": "amd", "kernel": kernel, "kvm": "patched", "case": case, "total": len(where),
+            "functions": list(functions.items()), "steps": steps.count(where)}
+
+
+def render(rows):
+    """A line for each step, a column for each case."""
+    lines = [(step, "", *(str(some["steps"][step] or "-") for some in rows))
+             for step in rows[0]["steps"]]
+    return "\n".join(["", f"amd: patched: Linux {rows[0]['kernel']}: instructions from the exit"
+                      " to the next entry, by step", "",
+                      *table.align([("step", "", *(some["case"] for some in rows)), *lines,
+                                    ("total", "", *(str(some["total"]) for some in rows))])])
 
 
 def profile(argv):
@@ -164,13 +173,10 @@ def profile(argv):
     if machine.status:
         raise JobError(f"amd: the profile ended with status {machine.status}")
     kernel = (built / "release").read_text().strip()
-    write_results(folder / "profile.json", [
-        {"lab": "amd", "kernel": kernel, "kvm": "patched", "case": case,
-         "total": sum(counts.values()), "functions": list(counts.items())}
-        for case, counts in run.cases.items()])
-    floor = run.cases.pop(FLOOR)
-    for case, counts in run.cases.items():
-        print(render(case, counts, floor))
+    steps = Steps(built / "linux/arch/x86/kvm/kvm-amd.ko")
+    rows = [row(kernel, case, where, steps) for case, where in run.cases.items()]
+    write_results(folder / "profile.json", rows)
+    print(render(rows))
     return 0
 
 

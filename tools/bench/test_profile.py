@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From QEMU's log of executed instructions to the functions of one exit."""
-import collections
+"""From QEMU's log of executed instructions to the functions and steps of one exit."""
 import unittest
 
 import profile
+import steps
 
 SYMBOLS = ("ffffffff81000000 T __svm_vcpu_run", "ffffffff81000100 t handle_exit\t[kvm]",
            "ffffffff81000100 D data", "ffffffff81000200 T signal")
@@ -25,7 +25,8 @@ class ProfileTest(unittest.TestCase):
 
     def test_sequence_is_from_exit_to_entry(self):
         self.assertEqual(self.sequences(GUEST, RUN, HANDLE, HANDLE + 4, RUN, GUEST),
-                         [["__svm_vcpu_run", "handle_exit", "handle_exit", "__svm_vcpu_run"]])
+                         [[("__svm_vcpu_run", 0x10), ("handle_exit", 0), ("handle_exit", 4),
+                           ("__svm_vcpu_run", 0x10)]])
 
     def test_system_call_is_no_exit(self):
         self.assertEqual(self.sequences(GUEST, SIGNAL, RUN, GUEST, RUN, HANDLE, GUEST), [])
@@ -41,11 +42,32 @@ class ProfileTest(unittest.TestCase):
         self.assertIsNone(profile.typical([["a"]] * (profile.ENOUGH - 1)))
         self.assertIsNone(profile.typical([]))
 
-    def test_table_has_both_cases_functions(self):
-        text = profile.render("outw", collections.Counter(a=3, b=1),
-                              collections.Counter(a=1, c=2))
-        for row in (r"a +3 +1 +\+2", r"b +1 +0 +\+1", r"c +0 +2 +-2", r"total +4 +3 +\+1"):
-            self.assertRegex(text, rf"(?m)^{row}$")
+    def test_table_has_a_column_for_each_case(self):
+        rows = [{"case": "outw", "kernel": "6", "total": 4, "steps": {"a": 3, "b": 0}},
+                {"case": "movw_fast", "kernel": "6", "total": 7, "steps": {"a": 5, "b": 2}}]
+        text = profile.render(rows)
+        for line in (r"step +outw +movw_fast", r"a +3 +5", r"b +- +2", r"total +4 +7"):
+            self.assertRegex(text, rf"(?m)^{line}$")
+
+
+class StepsTest(unittest.TestCase):
+    def setUp(self):
+        self.steps = steps.Steps("no module")
+        self.steps.chains = {("svm_pio_fastpath", 4): ["hash_64", "kvm_ioeventfd_find"],
+                             ("svm_pio_fastpath", 8): ["svm_pio_fastpath"]}
+
+    def test_innermost_function_that_is_a_step(self):
+        self.assertEqual(self.steps.step("svm_pio_fastpath", 4), "ioeventfd: look up")
+        self.assertEqual(self.steps.step("eventfd_signal_mask", 4), "signal the eventfd")
+
+    def test_what_is_no_step(self):
+        self.assertEqual(self.steps.step("svm_pio_fastpath", 8), steps.REST)
+        self.assertEqual(self.steps.step("svm_vcpu_run", 8), steps.OUTSIDE)
+        self.assertEqual(self.steps.step("srso_safe_ret", 0), steps.RETURN)
+
+    def test_addr2line(self):
+        text = "0x10\nhash_64\nhash.h:1\nouter\no.c:2\n0x14\nouter\no.c:3\n"
+        self.assertEqual(steps.parse_addr2line(text), {0x10: ["hash_64", "outer"], 0x14: ["outer"]})
 
 
 if __name__ == "__main__":
