@@ -13,7 +13,7 @@
 
 static enum kvm_bus entry_bus(const struct kvm_ioeventfd_entry *entry)
 {
-	return entry->kind & ~KVM_IOEVENTFD_WILDCARD;
+	return entry->kind & KVM_IOEVENTFD_BUS;
 }
 
 static u64 index_entry_key(const struct kvm_ioeventfd_entry *entry)
@@ -71,8 +71,7 @@ static struct kvm_ioeventfd_index *index_get(struct kvm *kvm)
 	return index;
 }
 
-static bool index_overlapped(const struct kvm_ioeventfd_others *others,
-			     u64 addr)
+static bool is_overlapped(const struct kvm_ioeventfd_others *others, u64 addr)
 {
 	const struct kvm_io_range *range = others->range;
 	int i;
@@ -83,6 +82,27 @@ static bool index_overlapped(const struct kvm_ioeventfd_others *others,
 			return true;
 	}
 	return others->unknown;
+}
+
+/* An overlapped entry is of a kind that nobody looks for. */
+static void index_note_overlap(struct kvm_ioeventfd_index *index,
+			       struct kvm_ioeventfd_entry *entry)
+{
+	u32 kind = entry->kind & ~KVM_IOEVENTFD_OVERLAPPED;
+
+	if (is_overlapped(&index->others[entry_bus(entry)], entry->addr))
+		kind |= KVM_IOEVENTFD_OVERLAPPED;
+	WRITE_ONCE(entry->kind, kind);
+}
+
+static void index_remove(struct kvm_ioeventfd_index *index,
+			 struct kvm_ioeventfd_entry *entry)
+{
+	int *nr = &index->nr_wildcards[entry_bus(entry)];
+
+	hash_del_rcu(&entry->node);
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		WRITE_ONCE(*nr, *nr - 1);
 }
 
 static void index_rescan(struct kvm *kvm, enum kvm_bus bus_idx)
@@ -103,11 +123,9 @@ static void index_rescan(struct kvm *kvm, enum kvm_bus bus_idx)
 		if (entry_bus(entry) != bus_idx)
 			continue;
 		if (bus)
-			WRITE_ONCE(entry->overlapped,
-				   index_overlapped(&index->others[bus_idx],
-						    entry->addr));
+			index_note_overlap(index, entry);
 		else
-			hash_del_rcu(&entry->node);
+			index_remove(index, entry);
 	}
 }
 
@@ -116,6 +134,7 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 {
 	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(dev);
 	struct kvm_ioeventfd_index *index;
+	int *nr;
 
 	if (!entry) {
 		index_rescan(kvm, bus_idx);
@@ -129,8 +148,10 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	kvm_ioeventfd_fill_entry(dev);
 	entry->mmio_generation = U64_MAX;
-	entry->overlapped = index_overlapped(&index->others[bus_idx],
-					     entry->addr);
+	index_note_overlap(index, entry);
+	nr = &index->nr_wildcards[bus_idx];
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		WRITE_ONCE(*nr, *nr + 1);
 	hash_add_rcu(index->table, &entry->node, index_entry_key(entry));
 }
 
@@ -144,8 +165,8 @@ void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
 	/* A bus that couldn't shrink goes, with all that was on it. */
 	if (!entry || !kvm_get_bus(kvm, bus_idx))
 		index_rescan(kvm, bus_idx);
-	else
-		hash_del_rcu(&entry->node);
+	else if (hash_hashed(&entry->node))
+		index_remove(kvm->ioeventfd_index, entry);
 }
 
 void kvm_ioeventfd_index_free(struct kvm *kvm)

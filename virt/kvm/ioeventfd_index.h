@@ -13,7 +13,21 @@
 
 struct eventfd_ctx;
 
-#define KVM_IOEVENTFD_WILDCARD	BIT(31)
+/*
+ * What an ioeventfd answers to, in one word: its bus, its length in bytes from
+ * bit 8 on (0 if any will do), and flags.
+ */
+#define KVM_IOEVENTFD_BUS		GENMASK(7, 0)
+#define KVM_IOEVENTFD_LEN_SHIFT		8
+/* Another kind of device claims the address, so the bus decides. */
+#define KVM_IOEVENTFD_OVERLAPPED	BIT(30)
+/* Any value will do. */
+#define KVM_IOEVENTFD_WILDCARD		BIT(31)
+
+static __always_inline u32 kvm_ioeventfd_kind(enum kvm_bus bus_idx, u32 len)
+{
+	return bus_idx | len << KVM_IOEVENTFD_LEN_SHIFT;
+}
 
 /* Part of every ioeventfd, and alive as long as that is. */
 struct kvm_ioeventfd_entry {
@@ -25,12 +39,7 @@ struct kvm_ioeventfd_entry {
 	u64 mmio_generation;
 	/* Number of the page by which guests last wrote to @addr. */
 	u64 linear_page;
-	/* Its bus, and KVM_IOEVENTFD_WILDCARD if any value will do. */
 	u32 kind;
-	/* In bytes; 0 if any length will do. */
-	u32 length;
-	/* Another kind of device claims the address, so the bus decides. */
-	bool overlapped;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO
@@ -53,6 +62,8 @@ struct kvm_ioeventfd_others {
 
 struct kvm_ioeventfd_index {
 	DECLARE_HASHTABLE(table, KVM_IOEVENTFD_INDEX_BITS);
+	/* How many entries take any value; changed under kvm->slots_lock. */
+	int nr_wildcards[KVM_NR_BUSES];
 	/* Under kvm->slots_lock. */
 	struct kvm_ioeventfd_others others[KVM_NR_BUSES];
 };
@@ -70,18 +81,20 @@ static inline u64 kvm_ioeventfd_value_key(enum kvm_bus bus_idx, gpa_t addr,
 	       ((val + 1) * GOLDEN_RATIO_64);
 }
 
+/* An entry of @kind, or else of @other. */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_ioeventfd_probe(struct kvm *kvm, struct kvm_ioeventfd_index *index, u64 key,
-		    u32 kind, gpa_t addr, int len, u64 val)
+		    u32 kind, u32 other, gpa_t addr, u64 val)
 {
 	struct kvm_ioeventfd_entry *entry;
+	u32 found;
 
 	hlist_for_each_entry_srcu(entry,
 				  &index->table[hash_min(key, HASH_BITS(index->table))],
 				  node, srcu_read_lock_held(&kvm->srcu)) {
+		found = READ_ONCE(entry->kind);
 		if (entry->addr == addr && entry->datamatch == val &&
-		    entry->kind == kind &&
-		    (!entry->length || entry->length == len))
+		    (found == kind || found == other))
 			return entry;
 	}
 	return NULL;
@@ -98,7 +111,8 @@ static __always_inline bool kvm_ioeventfd_may_find_wildcard(struct kvm *kvm,
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 	u64 key = kvm_ioeventfd_key(bus_idx, addr);
 
-	return index && !hlist_empty(&index->table[hash_min(key, HASH_BITS(index->table))]);
+	return index && READ_ONCE(index->nr_wildcards[bus_idx]) &&
+	       !hlist_empty(&index->table[hash_min(key, HASH_BITS(index->table))]);
 }
 
 static __always_inline struct kvm_ioeventfd_entry *
@@ -106,17 +120,14 @@ kvm_ioeventfd_find_wildcard(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    int len)
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
-	struct kvm_ioeventfd_entry *entry;
+	u32 kind = kvm_ioeventfd_kind(bus_idx, len) | KVM_IOEVENTFD_WILDCARD;
+	u32 any = kvm_ioeventfd_kind(bus_idx, 0) | KVM_IOEVENTFD_WILDCARD;
 
 	if (!index)
 		return NULL;
 
-	entry = kvm_ioeventfd_probe(kvm, index,
-				    kvm_ioeventfd_key(bus_idx, addr),
-				    bus_idx | KVM_IOEVENTFD_WILDCARD, addr, len,
-				    0);
-
-	return entry && !READ_ONCE(entry->overlapped) ? entry : NULL;
+	return kvm_ioeventfd_probe(kvm, index, kvm_ioeventfd_key(bus_idx, addr),
+				   kind, any, addr, 0);
 }
 
 /*
@@ -128,6 +139,7 @@ kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
 		   u64 val)
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+	u32 kind = kvm_ioeventfd_kind(bus_idx, len);
 	struct kvm_ioeventfd_entry *entry;
 
 	if (!index)
@@ -135,11 +147,8 @@ kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
 
 	entry = kvm_ioeventfd_probe(kvm, index,
 				    kvm_ioeventfd_value_key(bus_idx, addr, val),
-				    bus_idx, addr, len, val);
-	if (!entry)
-		return kvm_ioeventfd_find_wildcard(kvm, bus_idx, addr, len);
-
-	return READ_ONCE(entry->overlapped) ? NULL : entry;
+				    kind, kind, addr, val);
+	return entry ?: kvm_ioeventfd_find_wildcard(kvm, bus_idx, addr, len);
 }
 
 /* In eventfd.c: the entry of an ioeventfd, NULL for other kinds of device. */

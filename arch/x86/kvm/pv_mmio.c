@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The PV store: recognise it, make sure that skipping the decode can't be
- * told from the emulator, find its ioeventfd, complete the instruction.
+ * Doorbells where KVM may sleep: discovery and control, and the PV store where
+ * KVM would start the emulator.  The exit fast path is in pv_mmio_fast.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/eventfd.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
 #include <trace/events/kvm.h>
@@ -15,7 +14,9 @@
 #include "pv_mmio_fast.h"
 #include "pv_mmio_site.h"
 #include "smm.h"
+#include "trace.h"
 #include "x86.h"
+#include "xen.h"
 
 static bool pv_mmio = true;
 module_param(pv_mmio, bool, 0444);
@@ -59,17 +60,6 @@ void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 		entry->eax |= BIT(KVM_FEATURE_HC_MMIO_WRITE);
 }
 
-static bool store_enabled(struct kvm_vcpu *vcpu)
-{
-	return pv_mmio && !READ_ONCE(vcpu->kvm->arch.pv_mmio.store_off) &&
-	       guest_pv_has(vcpu, KVM_FEATURE_PV_MMIO);
-}
-
-static bool crosses_page(gpa_t addr, int len)
-{
-	return offset_in_page(addr) + len > PAGE_SIZE;
-}
-
 /* A read-only memslot takes no stores: they go to a device. */
 bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -82,6 +72,7 @@ bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
 	slot = kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
 	return slot && !(slot->flags & KVM_MEM_READONLY);
 }
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_gpa_is_ram);
 
 /* Done in the kernel, or else on its way to the VMM: then returns false. */
 bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
@@ -105,48 +96,17 @@ bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 	return false;
 }
 
-/* The vendor has seen to kvm_pv_mmio_state_is_plain(). */
-fastpath_t kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width, gpa_t gpa,
-				bool translated, unsigned long rip,
-				unsigned long cr3)
-{
-	unsigned long linear = kvm_rdx_read(vcpu);
-	struct kvm_ioeventfd_entry *entry;
-	fastpath_t ret = EXIT_FASTPATH_NONE;
-	int len;
-
-	/* There eventfd_signal() takes a lock that sleeps. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return EXIT_FASTPATH_NONE;
-
-	if (offset_in_page(linear ^ gpa) || crosses_page(gpa, width) ||
-	    !kvm_vcpu_is_legal_gpa(vcpu, gpa) || !store_enabled(vcpu))
-		return EXIT_FASTPATH_NONE;
-
-	kvm_vcpu_srcu_read_lock(vcpu);
-	entry = kvm_pv_mmio_find(vcpu, gpa, width, kvm_rax_read(vcpu));
-	if (!entry ||
-	    (!translated && READ_ONCE(entry->linear_page) != linear >> PAGE_SHIFT))
-		goto out;
-
-	len = kvm_pv_mmio_site_recall(vcpu, rip, cr3, width);
-	if (!len)
-		goto out;
-
-	eventfd_signal(entry->eventfd);
-	kvm_pv_mmio_retire(vcpu, rip + len);
-	ret = EXIT_FASTPATH_REENTER_GUEST;
-out:
-	kvm_vcpu_srcu_read_unlock(vcpu);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_fastpath);
-
-void __kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags)
+void kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags)
 {
 	kvm_x86_call(set_rflags)(vcpu, rflags & ~X86_EFLAGS_RF);
 }
-EXPORT_SYMBOL_GPL(__kvm_pv_mmio_clear_rf);
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_clear_rf);
+
+void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val)
+{
+	trace_kvm_pio(KVM_PIO_OUT, port, size, 1, &val);
+}
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_trace_pio);
 
 /* The state of the CPU where there is time to ask for it. */
 static bool state_is_plain(struct kvm_vcpu *vcpu, unsigned long rflags)
@@ -170,7 +130,8 @@ static void remember_translation(struct kvm_vcpu *vcpu, gpa_t gpa, int len,
 {
 	struct kvm_ioeventfd_entry *entry;
 
-	entry = kvm_pv_mmio_find(vcpu, gpa, len, val);
+	entry = kvm_pv_mmio_find(vcpu, gpa, len, val,
+				 kvm_pv_mmio_generation(vcpu));
 	if (entry)
 		WRITE_ONCE(entry->linear_page,
 			   kvm_rdx_read(vcpu) >> PAGE_SHIFT);
@@ -203,7 +164,8 @@ bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 	int len;
 	u64 val;
 
-	if (!width || crosses_page(linear, width) || !store_enabled(vcpu) ||
+	if (!width || kvm_pv_mmio_crosses_page(linear, width) || !pv_mmio ||
+	    !kvm_pv_mmio_store_enabled(vcpu) ||
 	    vcpu->arch.guest_state_protected)
 		return false;
 
@@ -223,9 +185,12 @@ bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 	val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), width);
 	remember_translation(vcpu, gpa, width, val);
 	*r = kvm_pv_mmio_write(vcpu, gpa, width, val);
-	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + len);
-	if (rflags & X86_EFLAGS_RF)
-		__kvm_pv_mmio_clear_rf(vcpu, rflags);
+	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + len, rflags);
 	return true;
 }
 EXPORT_SYMBOL_GPL(__kvm_pv_mmio_store);
+
+/* What the fast paths in the vendor modules need besides. */
+EXPORT_SYMBOL_GPL(kvm_xen_enabled);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_hypercall);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);

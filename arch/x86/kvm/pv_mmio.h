@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Doorbells without the emulator: the PV store and the hypercall of
- * <linux/kvm_pv_mmio.h>.  Vendor code says what the exit was, pv_mmio.c and
- * hc_mmio_write.c decide.
+ * <linux/kvm_pv_mmio.h>.  Vendor code says what the exit was, common code
+ * decides: pv_mmio_fast.h and hc_mmio_write.h in the exit fast path, pv_mmio.c
+ * and hc_mmio_write.c behind it.
  */
 #ifndef __KVM_X86_PV_MMIO_H
 #define __KVM_X86_PV_MMIO_H
@@ -23,19 +24,9 @@ int kvm_pv_mmio_check_cap(long cap);
 int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap);
 void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry);
 
-/* What vendor code reads off an exit: what the CPU was doing. */
-struct kvm_pv_mmio_cpu {
-	unsigned long rflags;
-	u32 interrupt_shadow;
-	u32 cpl;
-	u32 code_is_64_bit;
-};
-
 /*
  * The exit fast path: interrupts are off and every register is the guest's.
  * The vendor's part says what the exit was, the common part decides.
- * @translated is whether hardware tells that @gpa is what RDX translates to;
- * @next_rip is 0 where it doesn't tell.
  */
 fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu);
@@ -43,18 +34,6 @@ fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width, gpa_t gpa,
-				bool translated, unsigned long rip,
-				unsigned long cr3);
-fastpath_t kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
-				      unsigned long next_rip,
-				      unsigned long rip, unsigned long cr3);
-
-/* Doorbells of unmodified guests: any store to a length-0 ioeventfd, "out". */
-fastpath_t kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
-				  unsigned long next_rip);
-fastpath_t kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port,
-			    int size, unsigned long next_rip);
 
 /*
  * Where KVM would start the emulator for a fault at @addr, a GPA if @direct:
@@ -65,6 +44,10 @@ bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 
 /* The hypercall, all of it. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu);
+
+/* What the fast paths need of kvm.ko, but seldom. */
+void kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags);
+void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val);
 
 /* What stores and hypercalls share.  Callers are in kvm->srcu. */
 bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa);
@@ -92,19 +75,6 @@ static __always_inline bool kvm_pv_mmio_signed(struct kvm_vcpu *vcpu)
 		KVM_PV_MMIO_SIGNATURE) <= KVM_PV_MMIO_WIDTH_MASK;
 }
 
-/*
- * Whether hardware says that a store, and not a fetch or a walk of the guest's
- * page tables, faulted at its translated and permitted address.
- */
-static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
-{
-	const u64 mask = PFERR_WRITE_MASK | PFERR_FETCH_MASK |
-			 PFERR_GUEST_FINAL_MASK | PFERR_GUEST_PAGE_MASK;
-
-	return (error_code & mask) ==
-	       (PFERR_WRITE_MASK | PFERR_GUEST_FINAL_MASK);
-}
-
 static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
 				     bool direct, u64 error_code, int *r)
 {
@@ -112,54 +82,19 @@ static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
 	       __kvm_pv_mmio_store(vcpu, addr, direct, error_code, r);
 }
 
+static __always_inline bool kvm_hc_mmio_write_enabled(struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->kvm->arch.pv_mmio.hypercall_on) &&
+	       guest_pv_has(vcpu, KVM_FEATURE_HC_MMIO_WRITE);
+}
+
 static inline bool kvm_hc_mmio_write_called(struct kvm_vcpu *vcpu)
 {
 	u64 nr = kvm_rax_read(vcpu);
 
 	return (u32)nr == KVM_HC_MMIO_WRITE &&
-	       READ_ONCE(vcpu->kvm->arch.pv_mmio.hypercall_on) &&
-	       guest_pv_has(vcpu, KVM_FEATURE_HC_MMIO_WRITE) &&
-	       !is_guest_mode(vcpu) &&
+	       kvm_hc_mmio_write_enabled(vcpu) && !is_guest_mode(vcpu) &&
 	       (nr == KVM_HC_MMIO_WRITE || !is_64_bit_hypercall(vcpu));
-}
-
-/*
- * Whether completing an instruction in 64-bit mode changes nothing but RIP and
- * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear, no
- * event on its way through it.
- */
-static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
-						 struct kvm_pv_mmio_cpu cpu)
-{
-	return !cpu.interrupt_shadow &&
-	       !(cpu.rflags & X86_EFLAGS_TF) && cpu.code_is_64_bit &&
-	       is_long_mode(vcpu) && !is_guest_mode(vcpu) && !is_smm(vcpu) &&
-	       !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
-	       !vcpu->arch.switch_db_regs &&
-	       !kvm_event_needs_reinjection(vcpu);
-}
-
-/* The same, for an instruction of the guest's kernel. */
-static __always_inline bool
-kvm_pv_mmio_state_is_plain(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
-{
-	return !cpu.cpl && kvm_pv_mmio_may_skip(vcpu, cpu);
-}
-
-/*
- * An instruction that completes clears RF.  Intel's CPUs set it in what they
- * save at an EPT misconfiguration, as the instruction hasn't completed.
- */
-void __kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags);
-
-static __always_inline fastpath_t
-kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu,
-		     fastpath_t ret)
-{
-	if (ret == EXIT_FASTPATH_REENTER_GUEST && cpu.rflags & X86_EFLAGS_RF)
-		__kvm_pv_mmio_clear_rf(vcpu, cpu.rflags);
-
-	return ret;
 }
 
 #else /* !CONFIG_KVM_PV_MMIO */

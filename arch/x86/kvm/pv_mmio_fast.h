@@ -1,21 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the fast paths of stores and hypercalls share.  Inline: on kernels that
- * are hardened against speculation, calls cost more than what they'd do here.
+ * The exit fast path of doorbells, but for the hypercall's.  Interrupts are off
+ * and every register is the guest's.
+ *
+ * All of it is inline in the vendor modules: on kernels that are hardened
+ * against speculation, calls cost more than what they'd do here.
  */
 #ifndef __KVM_X86_PV_MMIO_FAST_H
 #define __KVM_X86_PV_MMIO_FAST_H
 
+#include <linux/eventfd.h>
 #include <linux/kvm_host.h>
+#include <trace/events/kvm.h>
 
 #include "../../../virt/kvm/ioeventfd_index.h"
 #include "lapic.h"
 #include "pmu.h"
+#include "pv_mmio_site.h"
+#include "pv_mmio_state.h"
+#include "trace.h"
 #include "x86.h"
+
+/* On PREEMPT_RT eventfd_signal() takes a lock that sleeps. */
+#define KVM_PV_MMIO_MAY_SIGNAL	(!IS_ENABLED(CONFIG_PREEMPT_RT))
 
 static __always_inline u64 kvm_pv_mmio_truncated(u64 val, int len)
 {
 	return val & GENMASK_ULL(8 * len - 1, 0);
+}
+
+static __always_inline bool kvm_pv_mmio_crosses_page(gpa_t addr, int len)
+{
+	return offset_in_page(addr) + len > PAGE_SIZE;
+}
+
+/* But for the host's switch: with that off, no site of a store is known. */
+static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
+{
+	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.store_off) &&
+	       guest_pv_has(vcpu, KVM_FEATURE_PV_MMIO);
 }
 
 static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
@@ -28,11 +51,8 @@ static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
 /* Memslots are rarely changed: remember the answer for their generation. */
 static __always_inline bool
 kvm_pv_mmio_entry_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa,
-			  struct kvm_ioeventfd_entry *entry)
+			  struct kvm_ioeventfd_entry *entry, u64 generation)
 {
-	/* Not in SMM, so it's the one address space. */
-	u64 generation = kvm_memslots(vcpu->kvm)->generation;
-
 	if (likely(READ_ONCE(entry->mmio_generation) == generation))
 		return true;
 
@@ -48,28 +68,146 @@ kvm_pv_mmio_entry_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa,
  * The caller is in kvm->srcu.
  */
 static __always_inline struct kvm_ioeventfd_entry *
-kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
+kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val,
+		 u64 generation)
 {
 	struct kvm_ioeventfd_entry *entry;
 
 	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_MMIO_BUS, gpa, len,
 				   kvm_pv_mmio_truncated(val, len));
 	if (!entry || kvm_pv_mmio_is_lapic(vcpu, gpa) ||
-	    !kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry))
+	    !kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry, generation))
 		return NULL;
 
 	return entry;
 }
 
-/* Go on behind the instruction, and count it where the guest counts. */
+/*
+ * Go on behind the instruction, and count it where the guest counts.  One that
+ * completes clears RF: Intel's CPUs set it in what they save at an EPT
+ * misconfiguration, as the instruction hasn't completed.
+ */
 static __always_inline void kvm_pv_mmio_retire(struct kvm_vcpu *vcpu,
-					       unsigned long next_rip)
+					       unsigned long next_rip,
+					       unsigned long rflags)
 {
 	kvm_rip_write(vcpu, next_rip);
+	if (unlikely(rflags & X86_EFLAGS_RF))
+		kvm_pv_mmio_clear_rf(vcpu, rflags);
 	if (!bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
 			  X86_PMC_IDX_MAX))
 		kvm_pmu_trigger_event(vcpu,
 				      kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
+}
+
+/* A PV store as the vendor has read it off the exit. */
+struct kvm_pv_mmio_exit {
+	gpa_t gpa;
+	/* Hardware tells that @gpa is what RDX translates to. */
+	bool translated;
+	unsigned long rip;
+	unsigned long cr3;
+	unsigned long rflags;
+};
+
+static __always_inline fastpath_t
+__kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
+		       struct kvm_pv_mmio_exit exit)
+{
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+	unsigned long linear = kvm_rdx_read(vcpu);
+	struct kvm_ioeventfd_entry *entry;
+	int len;
+
+	entry = kvm_pv_mmio_find(vcpu, exit.gpa, width, kvm_rax_read(vcpu),
+				 generation);
+	if (!entry ||
+	    (!exit.translated &&
+	     READ_ONCE(entry->linear_page) != linear >> PAGE_SHIFT))
+		return EXIT_FASTPATH_NONE;
+
+	len = kvm_pv_mmio_site_recall(vcpu, exit.rip, exit.cr3, width,
+				      generation);
+	if (!len)
+		return EXIT_FASTPATH_NONE;
+
+	eventfd_signal(entry->eventfd);
+	kvm_pv_mmio_retire(vcpu, exit.rip + len, exit.rflags);
+	return EXIT_FASTPATH_REENTER_GUEST;
+}
+
+/* The vendor has seen to kvm_pv_mmio_state_is_plain(). */
+static __always_inline fastpath_t
+kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
+		     struct kvm_pv_mmio_exit exit)
+{
+	fastpath_t ret;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL ||
+	    offset_in_page(kvm_rdx_read(vcpu) ^ exit.gpa) ||
+	    kvm_pv_mmio_crosses_page(exit.gpa, width) ||
+	    !kvm_vcpu_is_legal_gpa(vcpu, exit.gpa) ||
+	    !kvm_pv_mmio_store_enabled(vcpu))
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	ret = __kvm_pv_mmio_fastpath(vcpu, width, exit);
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	return ret;
+}
+
+/*
+ * Doorbells of unmodified guests: any store to a length-0 ioeventfd, and "out"
+ * to a port.  Hardware tells the instruction's length, and the vendor has seen
+ * to kvm_pv_mmio_may_skip().
+ */
+static __always_inline fastpath_t
+kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
+		       unsigned long next_rip, unsigned long rflags)
+{
+	struct kvm_ioeventfd_entry *entry;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL)
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	entry = kvm_ioeventfd_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS, gpa,
+					    0);
+	if (entry && !kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry,
+						kvm_pv_mmio_generation(vcpu)))
+		entry = NULL;
+	if (entry) {
+		trace_kvm_fast_mmio(gpa);
+		eventfd_signal(entry->eventfd);
+		kvm_pv_mmio_retire(vcpu, next_rip, rflags);
+	}
+	kvm_vcpu_srcu_read_unlock(vcpu);
+
+	return entry ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
+}
+
+static __always_inline fastpath_t
+kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
+		 unsigned long next_rip, unsigned long rflags)
+{
+	unsigned long val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), size);
+	struct kvm_ioeventfd_entry *entry;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL)
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_PIO_BUS, port, size, val);
+	if (entry) {
+		if (trace_kvm_pio_enabled())
+			kvm_pv_mmio_trace_pio(port, size, val);
+		++vcpu->stat.io_exits;
+		eventfd_signal(entry->eventfd);
+		kvm_pv_mmio_retire(vcpu, next_rip, rflags);
+	}
+	kvm_vcpu_srcu_read_unlock(vcpu);
+
+	return entry ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }
 
 #endif /* __KVM_X86_PV_MMIO_FAST_H */

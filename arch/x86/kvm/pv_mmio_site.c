@@ -135,7 +135,7 @@ static bool code_is_across(struct kvm_vcpu *vcpu, unsigned long rip,
 static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
-	u64 generation = kvm_memslots(vcpu->kvm)->generation;
+	u64 generation = kvm_pv_mmio_generation(vcpu);
 
 	if (!sites) {
 		sites = kzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT);
@@ -162,7 +162,8 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 	if (offset_in_page(site.rip) + bytes.len > PAGE_SIZE)
 		return code_is_across(vcpu, site.rip, &bytes) ? bytes.len : 0;
 
-	len = kvm_pv_mmio_site_recall(vcpu, site.rip, site.cr3, insn);
+	len = kvm_pv_mmio_site_recall(vcpu, site.rip, site.cr3, insn,
+				      kvm_pv_mmio_generation(vcpu));
 	if (len)
 		return len;
 

@@ -56,6 +56,12 @@ struct kvm_pv_mmio_sites {
 	struct kvm_pv_mmio_site site[1 << KVM_PV_MMIO_SITE_BITS];
 };
 
+/* Callers are not in SMM, so it's the one address space, and in kvm->srcu. */
+static __always_inline u64 kvm_pv_mmio_generation(struct kvm_vcpu *vcpu)
+{
+	return kvm_memslots(vcpu->kvm)->generation;
+}
+
 /* The same code in two address spaces is two sites. */
 static __always_inline struct kvm_pv_mmio_site *
 kvm_pv_mmio_site_slot(struct kvm_pv_mmio_sites *sites, unsigned long rip,
@@ -98,16 +104,17 @@ out:
 /*
  * The length in bytes of @insn at @rip, for the exit fast path; 0 where the
  * site was never read, or where its bytes or its translation are no longer what
- * they were then.  The caller is in kvm->srcu.
+ * they were then.  @generation is that of the memslots.
  */
 static __always_inline int
 kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu, unsigned long rip,
-			unsigned long cr3, enum kvm_pv_mmio_insn insn)
+			unsigned long cr3, enum kvm_pv_mmio_insn insn,
+			u64 generation)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
 	struct kvm_pv_mmio_site *site;
 
-	if (!sites || sites->generation != kvm_memslots(vcpu->kvm)->generation)
+	if (!sites || sites->generation != generation)
 		return 0;
 
 	site = kvm_pv_mmio_site_slot(sites, rip, cr3);

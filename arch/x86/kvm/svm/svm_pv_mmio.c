@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include "hc_mmio_write.h"
 #include "svm.h"
 #include "x86.h"
 
@@ -23,29 +24,30 @@ fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	struct kvm_pv_mmio_cpu cpu;
-	fastpath_t ret;
 	int width;
 
-	if (!kvm_pv_mmio_signed(vcpu))
+	width = kvm_pv_mmio_width(vcpu);
+	if (!width)
 		return EXIT_FASTPATH_NONE;
 
-	width = kvm_pv_mmio_width(vcpu);
 	cpu = svm_pv_mmio_cpu(vmcb);
-	if (!width || !kvm_pv_mmio_is_store(vmcb->control.exit_info_1) ||
+	if (!kvm_pv_mmio_is_store(vmcb->control.exit_info_1) ||
 	    !kvm_pv_mmio_state_is_plain(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	ret = kvm_pv_mmio_fastpath(vcpu, width, vmcb->control.exit_info_2,
-				   true, vmcb->save.rip, vmcb->save.cr3);
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_pv_mmio_fastpath(vcpu, width, (struct kvm_pv_mmio_exit) {
+		.gpa = vmcb->control.exit_info_2,
+		.translated = true,
+		.rip = vmcb->save.rip,
+		.cr3 = vmcb->save.cr3,
+		.rflags = cpu.rflags,
+	});
 }
 
 fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	struct kvm_pv_mmio_cpu cpu;
-	unsigned long cr3;
-	fastpath_t ret;
 
 	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
 		return EXIT_FASTPATH_NONE;
@@ -54,12 +56,13 @@ fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 	if (!kvm_pv_mmio_state_is_plain(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	/* Without nested paging, the CPU runs on KVM's tables. */
-	cr3 = npt_enabled ? vmcb->save.cr3 : vcpu->arch.cr3;
-	ret = kvm_hc_mmio_write_fastpath(vcpu,
-					 nrips ? vmcb->control.next_rip : 0,
-					 vmcb->save.rip, cr3);
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_hc_mmio_write_fastpath(vcpu, (struct hc_mmio_write_exit) {
+		.rip = vmcb->save.rip,
+		.next_rip = nrips ? vmcb->control.next_rip : 0,
+		/* Without nested paging, the CPU runs on KVM's tables. */
+		.cr3 = npt_enabled ? vmcb->save.cr3 : vcpu->arch.cr3,
+		.rflags = cpu.rflags,
+	});
 }
 
 fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)
@@ -67,7 +70,6 @@ fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)
 	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	u32 info = vmcb->control.exit_info_1;
 	struct kvm_pv_mmio_cpu cpu;
-	fastpath_t ret;
 
 	if (info & (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK))
 		return EXIT_FASTPATH_NONE;
@@ -76,9 +78,8 @@ fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)
 	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	ret = kvm_pio_fastpath(vcpu, info >> 16,
-			       (info & SVM_IOIO_SIZE_MASK) >>
-			       SVM_IOIO_SIZE_SHIFT,
-			       vmcb->control.exit_info_2);
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_pio_fastpath(vcpu, info >> 16,
+				(info & SVM_IOIO_SIZE_MASK) >>
+				SVM_IOIO_SIZE_SHIFT,
+				vmcb->control.exit_info_2, cpu.rflags);
 }

@@ -4,7 +4,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include "../../../../virt/kvm/ioeventfd_index.h"
+#include "hc_mmio_write.h"
 #include "vmx.h"
 #include "vmx_ops.h"
 #include "x86.h"
@@ -41,7 +41,6 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
 {
 	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	struct kvm_pv_mmio_cpu cpu;
-	fastpath_t ret;
 
 	if (static_cpu_has(X86_FEATURE_HYPERVISOR) ||
 	    !kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
@@ -53,42 +52,40 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
 	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	ret = kvm_fast_mmio_fastpath(vcpu, gpa,
-				     vmx_next_rip(vmcs_readl(GUEST_RIP)));
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_fast_mmio_fastpath(vcpu, gpa,
+				      vmx_next_rip(vmcs_readl(GUEST_RIP)),
+				      cpu.rflags);
 }
 
 /* All of the exit reason: no exit from an enclave, no bus lock. */
 fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_cpu cpu;
-	fastpath_t ret;
 	int width;
 
-	if (!kvm_pv_mmio_signed(vcpu))
+	width = kvm_pv_mmio_width(vcpu);
+	if (!width)
 		return vmx_fast_mmio_fastpath(vcpu);
 
-	width = kvm_pv_mmio_width(vcpu);
-	if (!width ||
-	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
+	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = vmx_pv_mmio_cpu();
 	if (!kvm_pv_mmio_state_is_plain(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	ret = kvm_pv_mmio_fastpath(vcpu, width,
-				   vmcs_read64(GUEST_PHYSICAL_ADDRESS), false,
-				   vmcs_readl(GUEST_RIP),
-				   vmcs_readl(GUEST_CR3));
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_pv_mmio_fastpath(vcpu, width, (struct kvm_pv_mmio_exit) {
+		.gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS),
+		.rip = vmcs_readl(GUEST_RIP),
+		.cr3 = vmcs_readl(GUEST_CR3),
+		.rflags = cpu.rflags,
+	});
 }
 
 fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_cpu cpu;
 	unsigned long rip;
-	fastpath_t ret;
 
 	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE ||
 	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_VMCALL)
@@ -99,15 +96,16 @@ fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	rip = vmcs_readl(GUEST_RIP);
-	ret = kvm_hc_mmio_write_fastpath(vcpu, vmx_next_rip(rip), rip, 0);
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_hc_mmio_write_fastpath(vcpu, (struct hc_mmio_write_exit) {
+		.next_rip = vmx_next_rip(rip),
+		.rflags = cpu.rflags,
+	});
 }
 
 fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_cpu cpu;
 	u32 qualification;
-	fastpath_t ret;
 
 	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_IO_INSTRUCTION)
 		return EXIT_FASTPATH_NONE;
@@ -120,8 +118,8 @@ fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
 	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	ret = kvm_pio_fastpath(vcpu, qualification >> 16,
-			       (qualification & IO_SIZE) + 1,
-			       vmx_next_rip(vmcs_readl(GUEST_RIP)));
-	return kvm_pv_mmio_clear_rf(vcpu, cpu, ret);
+	return kvm_pio_fastpath(vcpu, qualification >> 16,
+				(qualification & IO_SIZE) + 1,
+				vmx_next_rip(vmcs_readl(GUEST_RIP)),
+				cpu.rflags);
 }

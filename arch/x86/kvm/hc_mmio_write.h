@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hypercall KVM_HC_MMIO_WRITE: does the MMIO write that a store by the
+ * guest would have done.  Its exit fast path is inline, as the others are.
+ */
+#ifndef __KVM_X86_HC_MMIO_WRITE_H
+#define __KVM_X86_HC_MMIO_WRITE_H
+
+#include "hyperv.h"
+#include "pv_mmio_fast.h"
+#include "xen.h"
+
+struct hc_mmio_write {
+	u64 gpa;
+	u64 val;
+	u64 len;
+	u64 reserved;
+};
+
+static __always_inline u64 hc_register(u64 reg, bool op_64_bit)
+{
+	return op_64_bit ? reg : (u32)reg;
+}
+
+static __always_inline struct hc_mmio_write
+hc_parse(struct kvm_vcpu *vcpu, bool op_64_bit)
+{
+	return (struct hc_mmio_write) {
+		.gpa = hc_register(kvm_rbx_read(vcpu), op_64_bit),
+		.val = hc_register(kvm_rcx_read(vcpu), op_64_bit),
+		.len = hc_register(kvm_rdx_read(vcpu), op_64_bit),
+		.reserved = hc_register(kvm_rsi_read(vcpu), op_64_bit),
+	};
+}
+
+/* Where the call is decided, so that one the fast path declines shows once. */
+static __always_inline void hc_trace(const struct hc_mmio_write *hc)
+{
+	trace_kvm_hypercall(KVM_HC_MMIO_WRITE, hc->gpa, hc->val, hc->len,
+			    hc->reserved);
+}
+
+/* What the registers alone say: 0, or the error for the guest. */
+static __always_inline long hc_check(struct kvm_vcpu *vcpu,
+				     const struct hc_mmio_write *hc)
+{
+	if (hc->reserved || !is_power_of_2(hc->len) || hc->len > 8 ||
+	    offset_in_page(hc->gpa) + hc->len > PAGE_SIZE ||
+	    !kvm_vcpu_is_legal_gpa(vcpu, hc->gpa))
+		return -KVM_EINVAL;
+
+	return 0;
+}
+
+/* The call as the vendor has read it off the exit. */
+struct hc_mmio_write_exit {
+	unsigned long rip;
+	/* 0 where hardware doesn't tell. */
+	unsigned long next_rip;
+	unsigned long cr3;
+	unsigned long rflags;
+};
+
+static __always_inline unsigned long
+hc_next_rip(struct kvm_vcpu *vcpu, const struct hc_mmio_write_exit *exit,
+	    u64 generation)
+{
+	int len;
+
+	if (exit->next_rip)
+		return exit->next_rip;
+
+	len = kvm_pv_mmio_site_recall(vcpu, exit->rip, exit->cr3,
+				      KVM_PV_MMIO_HYPERCALL, generation);
+	return len ? exit->rip + len : 0;
+}
+
+static __always_inline fastpath_t
+__kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
+			     const struct hc_mmio_write_exit *exit)
+{
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+	unsigned long next_rip = hc_next_rip(vcpu, exit, generation);
+	struct hc_mmio_write hc = hc_parse(vcpu, true);
+	struct kvm_ioeventfd_entry *entry;
+	long error;
+
+	if (!next_rip)
+		return EXIT_FASTPATH_NONE;
+
+	error = hc_check(vcpu, &hc);
+	if (!error) {
+		entry = kvm_pv_mmio_find(vcpu, hc.gpa, hc.len, hc.val,
+					 generation);
+		if (!entry)
+			return EXIT_FASTPATH_NONE;
+		eventfd_signal(entry->eventfd);
+	}
+
+	hc_trace(&hc);
+	kvm_rax_write(vcpu, error);
+	kvm_pv_mmio_retire(vcpu, next_rip, exit->rflags);
+	++vcpu->stat.hypercalls;
+	return EXIT_FASTPATH_REENTER_GUEST;
+}
+
+/* The vendor has seen to kvm_pv_mmio_state_is_plain(), and to RAX. */
+static __always_inline fastpath_t
+kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
+			   struct hc_mmio_write_exit exit)
+{
+	fastpath_t ret;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL || !kvm_hc_mmio_write_enabled(vcpu) ||
+	    kvm_xen_hypercall_enabled(vcpu->kvm) ||
+	    kvm_hv_hypercall_enabled(vcpu))
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	ret = __kvm_hc_mmio_write_fastpath(vcpu, &exit);
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	return ret;
+}
+
+#endif /* __KVM_X86_HC_MMIO_WRITE_H */

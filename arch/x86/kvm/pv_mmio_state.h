@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the CPU was doing at an exit, and whether that allows to complete the
+ * instruction without the emulator.
+ */
+#ifndef __KVM_X86_PV_MMIO_STATE_H
+#define __KVM_X86_PV_MMIO_STATE_H
+
+#include <linux/kvm_host.h>
+
+#include "kvm_cache_regs.h"
+#include "smm.h"
+#include "x86.h"
+
+/* What vendor code reads off an exit. */
+struct kvm_pv_mmio_cpu {
+	unsigned long rflags;
+	u32 interrupt_shadow;
+	u32 cpl;
+	u32 code_is_64_bit;
+};
+
+/*
+ * Whether hardware says that a store, and not a fetch or a walk of the guest's
+ * page tables, faulted at its translated and permitted address.
+ */
+static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
+{
+	const u64 mask = PFERR_WRITE_MASK | PFERR_FETCH_MASK |
+			 PFERR_GUEST_FINAL_MASK | PFERR_GUEST_PAGE_MASK;
+
+	return (error_code & mask) ==
+	       (PFERR_WRITE_MASK | PFERR_GUEST_FINAL_MASK);
+}
+
+/*
+ * Whether completing an instruction in 64-bit mode changes nothing but RIP and
+ * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear, no
+ * event on its way through it.
+ */
+static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
+						 struct kvm_pv_mmio_cpu cpu)
+{
+	return !cpu.interrupt_shadow &&
+	       !(cpu.rflags & X86_EFLAGS_TF) && cpu.code_is_64_bit &&
+	       is_long_mode(vcpu) && !is_guest_mode(vcpu) && !is_smm(vcpu) &&
+	       !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
+	       !vcpu->arch.switch_db_regs &&
+	       !kvm_event_needs_reinjection(vcpu);
+}
+
+/* The same, for an instruction of the guest's kernel. */
+static __always_inline bool
+kvm_pv_mmio_state_is_plain(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
+{
+	return !cpu.cpl && kvm_pv_mmio_may_skip(vcpu, cpu);
+}
+
+#endif /* __KVM_X86_PV_MMIO_STATE_H */
