@@ -42,6 +42,13 @@ fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu);
 bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 			 u64 error_code, int *r);
 
+/*
+ * Behind that: whether the access to @gpa, where there may be a length-0
+ * ioeventfd, is a load.
+ */
+bool __kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu);
+bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa);
+
 /* The hypercall, all of it. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu);
 
@@ -162,6 +169,11 @@ static inline int kvm_hc_mmio_write(struct kvm_vcpu *vcpu)
 
 static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
 				     bool direct, u64 error_code, int *r)
+{
+	return false;
+}
+
+static inline bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	return false;
 }

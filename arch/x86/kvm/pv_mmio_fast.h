@@ -161,11 +161,19 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
  * to a port.  Hardware tells the instruction's length, and the vendor has seen
  * to kvm_pv_mmio_may_skip().
  */
+struct kvm_fast_mmio_exit {
+	unsigned long rip;
+	unsigned long next_rip;
+	unsigned long cr3;
+	unsigned long rflags;
+};
+
 static __always_inline fastpath_t
 kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
-		       unsigned long next_rip, unsigned long rflags)
+		       struct kvm_fast_mmio_exit exit)
 {
 	struct kvm_ioeventfd_entry *entry;
+	u64 generation;
 
 	if (!KVM_PV_MMIO_MAY_SIGNAL)
 		return EXIT_FASTPATH_NONE;
@@ -173,13 +181,16 @@ kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
 	kvm_vcpu_srcu_read_lock(vcpu);
 	entry = kvm_ioeventfd_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS, gpa,
 					    0);
-	if (entry && !kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry,
-						kvm_pv_mmio_generation(vcpu)))
+	generation = kvm_pv_mmio_generation(vcpu);
+	if (entry &&
+	    (!kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry, generation) ||
+	     !kvm_pv_mmio_site_find(vcpu, exit.rip, exit.cr3,
+				    KVM_PV_MMIO_ANY_STORE, generation)))
 		entry = NULL;
 	if (entry) {
 		trace_kvm_fast_mmio(gpa);
 		eventfd_signal(entry->eventfd);
-		kvm_pv_mmio_retire(vcpu, next_rip, rflags);
+		kvm_pv_mmio_retire(vcpu, exit.next_rip, exit.rflags);
 	}
 	kvm_vcpu_srcu_read_unlock(vcpu);
 

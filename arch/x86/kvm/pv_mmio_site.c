@@ -148,6 +148,24 @@ static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 	return sites;
 }
 
+/* No memory to remember it is no reason not to look. */
+static void site_remember(struct kvm_vcpu *vcpu,
+			  const struct kvm_pv_mmio_site *site)
+{
+	struct kvm_pv_mmio_sites *sites = get_sites(vcpu);
+
+	if (sites)
+		*kvm_pv_mmio_site_slot(sites, site->rip, site->cr3) = *site;
+}
+
+void kvm_pv_mmio_site_note(struct kvm_vcpu *vcpu, unsigned long rip,
+			   unsigned long cr3, enum kvm_pv_mmio_insn insn)
+{
+	struct kvm_pv_mmio_site site = { .rip = rip, .cr3 = cr3, .insn = insn };
+
+	site_remember(vcpu, &site);
+}
+
 int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 {
 	struct kvm_pv_mmio_site site = {
@@ -156,7 +174,6 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 		.insn = insn,
 	};
 	struct insn_bytes bytes = insn_bytes(vcpu, insn);
-	struct kvm_pv_mmio_sites *sites;
 	int len;
 
 	if (offset_in_page(site.rip) + bytes.len > PAGE_SIZE)
@@ -167,13 +184,10 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 	if (len)
 		return len;
 
-	/* No memory to remember it is no reason not to look. */
 	if (!site_learn(vcpu, &site, &bytes))
 		return 0;
 
-	sites = get_sites(vcpu);
-	if (sites)
-		*kvm_pv_mmio_site_slot(sites, site.rip, site.cr3) = site;
+	site_remember(vcpu, &site);
 	return site.len;
 }
 

@@ -20,13 +20,17 @@
 
 #define KVM_PV_MMIO_SITE_BITS	6
 
-/* What a site holds: a store, by its width in bytes, or the hypercall. */
+/*
+ * What a site holds: a store, by its width in bytes, or the hypercall.  Or any
+ * instruction that is no load; of that one the bytes aren't watched.
+ */
 enum kvm_pv_mmio_insn {
 	KVM_PV_MMIO_STORE1 = 1,
 	KVM_PV_MMIO_STORE2 = 2,
 	KVM_PV_MMIO_STORE4 = 4,
 	KVM_PV_MMIO_STORE8 = 8,
 	KVM_PV_MMIO_HYPERCALL,
+	KVM_PV_MMIO_ANY_STORE,
 };
 
 struct kvm_pv_mmio_pte {
@@ -101,28 +105,39 @@ out:
 	return unchanged;
 }
 
+/* The site as it was read, NULL if it wasn't.  @generation: of the memslots. */
+static __always_inline struct kvm_pv_mmio_site *
+kvm_pv_mmio_site_find(struct kvm_vcpu *vcpu, unsigned long rip,
+		      unsigned long cr3, enum kvm_pv_mmio_insn insn,
+		      u64 generation)
+{
+	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
+	struct kvm_pv_mmio_site *site;
+
+	if (!sites || sites->generation != generation)
+		return NULL;
+
+	site = kvm_pv_mmio_site_slot(sites, rip, cr3);
+	if (site->rip != rip || site->cr3 != cr3 || site->insn != insn)
+		return NULL;
+
+	return site;
+}
+
 /*
  * The length in bytes of @insn at @rip, for the exit fast path; 0 where the
  * site was never read, or where its bytes or its translation are no longer what
- * they were then.  @generation is that of the memslots.
+ * they were then.
  */
 static __always_inline int
 kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu, unsigned long rip,
 			unsigned long cr3, enum kvm_pv_mmio_insn insn,
 			u64 generation)
 {
-	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
 	struct kvm_pv_mmio_site *site;
 
-	if (!sites || sites->generation != generation)
-		return 0;
-
-	site = kvm_pv_mmio_site_slot(sites, rip, cr3);
-	if (site->rip != rip || site->cr3 != cr3 || site->insn != insn ||
-	    !kvm_pv_mmio_site_unchanged(site))
-		return 0;
-
-	return site->len;
+	site = kvm_pv_mmio_site_find(vcpu, rip, cr3, insn, generation);
+	return site && kvm_pv_mmio_site_unchanged(site) ? site->len : 0;
 }
 
 /*
@@ -130,5 +145,9 @@ kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu, unsigned long rip,
  * code is another one or can't be told.
  */
 int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn);
+
+/* Remember what the caller has read. */
+void kvm_pv_mmio_site_note(struct kvm_vcpu *vcpu, unsigned long rip,
+			   unsigned long cr3, enum kvm_pv_mmio_insn insn);
 
 #endif /* __KVM_X86_PV_MMIO_SITE_H */

@@ -25,7 +25,7 @@ identifier vcpu;
  }
 
 // Ahead of the length-0 ioeventfds, whose store is skipped by the length that
-// hardware may or may not have told.
+// hardware may or may not have told; a load isn't for them.
 // expect 1
 @misconfig@
 position p;
@@ -39,5 +39,7 @@ identifier vcpu, gpa;
  gpa = vmcs_read64@p(GUEST_PHYSICAL_ADDRESS);
 +	if (kvm_pv_mmio_store(vcpu, gpa, true, 0, &r))
 +		return r;
++	if (vmx_fast_mmio_is_load(vcpu, gpa))
++		return kvm_mmu_page_fault(vcpu, gpa, PFERR_RSVD_MASK, NULL, 0);
  ...
  }

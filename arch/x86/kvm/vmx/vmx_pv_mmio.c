@@ -32,6 +32,14 @@ static __always_inline unsigned long vmx_next_rip(unsigned long rip)
 	return rip + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 }
 
+bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	return !is_guest_mode(vcpu) &&
+	       kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
+					       gpa) &&
+	       __kvm_fast_mmio_is_load(vcpu);
+}
+
 /*
  * Any store to a length-0 ioeventfd.  Only real hardware tells its length on
  * an EPT misconfiguration.
@@ -41,6 +49,7 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
 {
 	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	struct kvm_pv_mmio_cpu cpu;
+	unsigned long rip;
 
 	if (static_cpu_has(X86_FEATURE_HYPERVISOR) ||
 	    !kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
@@ -52,9 +61,13 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
 	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
-	return kvm_fast_mmio_fastpath(vcpu, gpa,
-				      vmx_next_rip(vmcs_readl(GUEST_RIP)),
-				      cpu.rflags);
+	rip = vmcs_readl(GUEST_RIP);
+	return kvm_fast_mmio_fastpath(vcpu, gpa, (struct kvm_fast_mmio_exit) {
+		.rip = rip,
+		.next_rip = vmx_next_rip(rip),
+		.cr3 = vmcs_readl(GUEST_CR3),
+		.rflags = cpu.rflags,
+	});
 }
 
 /* All of the exit reason: no exit from an enclave, no bus lock. */
