@@ -121,7 +121,7 @@ static bool state_is_plain(struct kvm_vcpu *vcpu, unsigned long rflags)
 		.cpl = kvm_x86_call(get_cpl)(vcpu),
 		.code_is_64_bit = l,
 	};
-	return kvm_pv_mmio_state_is_plain(vcpu, cpu);
+	return !cpu.cpl && kvm_pv_mmio_may_complete(vcpu, cpu);
 }
 
 /* Spare the fast path the walk for the same address. */
@@ -129,6 +129,10 @@ static void remember_translation(struct kvm_vcpu *vcpu, gpa_t gpa, int len,
 				 u64 val)
 {
 	struct kvm_ioeventfd_entry *entry;
+
+	/* What L2's addresses mean, L1 decides. */
+	if (is_guest_mode(vcpu))
+		return;
 
 	entry = kvm_pv_mmio_find(vcpu, gpa, len, val,
 				 kvm_pv_mmio_generation(vcpu));
@@ -146,6 +150,14 @@ static gpa_t store_gpa(struct kvm_vcpu *vcpu, unsigned long linear, gpa_t addr,
 		       bool direct, u64 error_code)
 {
 	gpa_t gpa;
+
+	/*
+	 * @addr is L2's.  The emulator doesn't compare it either: it takes what
+	 * L2's and L1's tables make of @linear now, as L1 may have changed its
+	 * mapping without a flush.
+	 */
+	if (mmu_is_nested(vcpu))
+		return kvm_mmu_gva_to_gpa_write(vcpu, linear, NULL);
 
 	if (direct && kvm_pv_mmio_is_store(error_code))
 		return offset_in_page(linear ^ addr) ? INVALID_GPA : addr;
@@ -186,6 +198,8 @@ bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 	remember_translation(vcpu, gpa, width, val);
 	*r = kvm_pv_mmio_write(vcpu, gpa, width, val);
 	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + len, rflags);
+	/* L1 may want an exit behind each of L2's instructions. */
+	kvm_x86_call(update_emulated_instruction)(vcpu);
 	return true;
 }
 EXPORT_SYMBOL_GPL(__kvm_pv_mmio_store);

@@ -112,9 +112,12 @@ static bool site_learn(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 	return site_locate(vcpu, site, gpa, bytes) && kvm_pv_mmio_site_unchanged(site);
 }
 
-/* Code in two pages is rare: it's read each time, and not remembered. */
-static bool code_is_across(struct kvm_vcpu *vcpu, unsigned long rip,
-			   const struct insn_bytes *bytes)
+/*
+ * Code in two pages is rare, and that of L2 lies behind two sets of tables: it's
+ * read each time, and not remembered.
+ */
+static bool code_is(struct kvm_vcpu *vcpu, unsigned long rip,
+		    const struct insn_bytes *bytes)
 {
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct x86_exception e;
@@ -122,8 +125,10 @@ static bool code_is_across(struct kvm_vcpu *vcpu, unsigned long rip,
 	gpa_t gpa;
 	int i;
 
-	for (i = 0; i < bytes->len; i++) {
-		gpa = mmu->gva_to_gpa(vcpu, mmu, rip + i, PFERR_FETCH_MASK, &e);
+	for (i = 0; i < bytes->len; i++, gpa++) {
+		if (!i || !offset_in_page(rip + i))
+			gpa = mmu->gva_to_gpa(vcpu, mmu, rip + i,
+					      PFERR_FETCH_MASK, &e);
 		if (gpa == INVALID_GPA ||
 		    kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), &code[i],
 					     offset_in_page(gpa), 1))
@@ -176,8 +181,9 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 	struct insn_bytes bytes = insn_bytes(vcpu, insn);
 	int len;
 
-	if (offset_in_page(site.rip) + bytes.len > PAGE_SIZE)
-		return code_is_across(vcpu, site.rip, &bytes) ? bytes.len : 0;
+	if (is_guest_mode(vcpu) ||
+	    offset_in_page(site.rip) + bytes.len > PAGE_SIZE)
+		return code_is(vcpu, site.rip, &bytes) ? bytes.len : 0;
 
 	len = kvm_pv_mmio_site_recall(vcpu, site.rip, site.cr3, insn,
 				      kvm_pv_mmio_generation(vcpu));

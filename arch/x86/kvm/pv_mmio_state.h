@@ -38,15 +38,22 @@ static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
  * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear, no
  * event on its way through it.
  */
-static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
-						 struct kvm_pv_mmio_cpu cpu)
+static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
+						     struct kvm_pv_mmio_cpu cpu)
 {
 	return !cpu.interrupt_shadow &&
 	       !(cpu.rflags & X86_EFLAGS_TF) && cpu.code_is_64_bit &&
-	       is_long_mode(vcpu) && !is_guest_mode(vcpu) && !is_smm(vcpu) &&
+	       is_long_mode(vcpu) && !is_smm(vcpu) &&
 	       !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
 	       !vcpu->arch.switch_db_regs &&
 	       !kvm_event_needs_reinjection(vcpu);
+}
+
+/* An exit of L2's may be L1's: the fast path doesn't ask. */
+static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
+						 struct kvm_pv_mmio_cpu cpu)
+{
+	return !is_guest_mode(vcpu) && kvm_pv_mmio_may_complete(vcpu, cpu);
 }
 
 /* The same, for an instruction of the guest's kernel. */
