@@ -9,7 +9,7 @@ from console import JobError
 STEPS = {
     "signature and width": ("kvm_pv_mmio_width",),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",
-                         "kvm_pv_mmio_state_is_plain", "kvm_pv_mmio_may_skip"),
+                         "kvm_pv_mmio_may_skip", "kvm_pv_mmio_may_skip_access"),
     "registers of the hypercall": ("hc_parse", "hc_check", "hc_trace"),
     "turned on": ("kvm_pv_mmio_store_enabled", "kvm_hc_mmio_write_enabled",
                   "kvm_xen_hypercall_enabled", "kvm_hv_hypercall_enabled"),

@@ -33,26 +33,40 @@ static void hc_learn(struct kvm_vcpu *vcpu)
 		kvm_pv_mmio_site_read(vcpu, KVM_PV_MMIO_HYPERCALL);
 }
 
+static long hc_error(struct kvm_vcpu *vcpu, const struct hc_mmio_write *hc)
+{
+	long error;
+
+	if (kvm_x86_call(get_cpl)(vcpu))
+		return -KVM_EPERM;
+
+	hc_learn(vcpu);
+	error = hc_check(vcpu, hc);
+	if (!error && kvm_pv_mmio_gpa_is_ram(vcpu, hc->gpa))
+		return -KVM_EFAULT;
+
+	return error;
+}
+
 /* Returns as kvm_emulate_hypercall() does: 0 to go to the VMM. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu)
 {
 	struct hc_mmio_write hc = hc_parse(vcpu, is_64_bit_hypercall(vcpu));
-	long error;
+	long error = hc_error(vcpu, &hc);
 
-	hc_trace(&hc);
-	if (kvm_x86_call(get_cpl)(vcpu))
-		return hc_return(vcpu, -KVM_EPERM);
-
-	hc_learn(vcpu);
-	error = hc_check(vcpu, &hc);
-	if (!error && kvm_pv_mmio_gpa_is_ram(vcpu, hc.gpa))
-		error = -KVM_EFAULT;
-	if (error)
+	if (error) {
+		++vcpu->stat.hc_mmio_write_refused;
+		hc_trace(vcpu, &hc, false, KVM_PV_MMIO_REFUSED);
 		return hc_return(vcpu, error);
+	}
 
-	if (kvm_pv_mmio_write(vcpu, hc.gpa, hc.len, hc.val))
+	++vcpu->stat.hc_mmio_write_slow;
+	if (kvm_pv_mmio_write(vcpu, hc.gpa, hc.len, hc.val)) {
+		hc_trace(vcpu, &hc, false, KVM_PV_MMIO_IN_KERNEL);
 		return hc_return(vcpu, 0);
+	}
 
+	hc_trace(vcpu, &hc, false, KVM_PV_MMIO_TO_VMM);
 	vcpu->arch.pv_mmio.hypercall_rip = kvm_get_linear_rip(vcpu);
 	vcpu->arch.complete_userspace_io = hc_complete_exit;
 	return 0;

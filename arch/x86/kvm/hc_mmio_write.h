@@ -34,10 +34,14 @@ hc_parse(struct kvm_vcpu *vcpu, bool op_64_bit)
 }
 
 /* Where the call is decided, so that one the fast path declines shows once. */
-static __always_inline void hc_trace(const struct hc_mmio_write *hc)
+static __always_inline void hc_trace(struct kvm_vcpu *vcpu,
+				     const struct hc_mmio_write *hc, bool fast,
+				     enum kvm_pv_mmio_result result)
 {
 	trace_kvm_hypercall(KVM_HC_MMIO_WRITE, hc->gpa, hc->val, hc->len,
 			    hc->reserved);
+	trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_HC, fast, hc->gpa,
+			  hc->len, hc->val, result);
 }
 
 /* What the registers alone say: 0, or the error for the guest. */
@@ -89,22 +93,26 @@ __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 		return EXIT_FASTPATH_NONE;
 
 	error = hc_check(vcpu, &hc);
-	if (!error) {
+	if (error) {
+		++vcpu->stat.hc_mmio_write_refused;
+		hc_trace(vcpu, &hc, true, KVM_PV_MMIO_REFUSED);
+	} else {
 		entry = kvm_pv_mmio_find(vcpu, hc.gpa, hc.len, hc.val,
 					 generation);
 		if (!entry)
 			return EXIT_FASTPATH_NONE;
 		eventfd_signal(entry->eventfd);
+		++vcpu->stat.hc_mmio_write_fast;
+		hc_trace(vcpu, &hc, true, KVM_PV_MMIO_RANG);
 	}
 
-	hc_trace(&hc);
 	kvm_rax_write(vcpu, error);
 	kvm_pv_mmio_retire(vcpu, next_rip, exit->rflags);
 	++vcpu->stat.hypercalls;
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* The vendor has seen to kvm_pv_mmio_state_is_plain(), and to RAX. */
+/* The vendor has seen to CPL 0, kvm_pv_mmio_may_skip(), and RAX. */
 static __always_inline fastpath_t
 kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 			   struct hc_mmio_write_exit exit)

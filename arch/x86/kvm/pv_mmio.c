@@ -121,7 +121,8 @@ static bool state_is_plain(struct kvm_vcpu *vcpu, unsigned long rflags)
 		.cpl = kvm_x86_call(get_cpl)(vcpu),
 		.code_is_64_bit = l,
 	};
-	return !cpu.cpl && kvm_pv_mmio_may_complete(vcpu, cpu);
+	return !cpu.cpl && kvm_pv_mmio_may_complete(vcpu, cpu) &&
+	       !kvm_event_needs_reinjection(vcpu);
 }
 
 /* Spare the fast path the walk for the same address. */
@@ -166,41 +167,104 @@ static gpa_t store_gpa(struct kvm_vcpu *vcpu, unsigned long linear, gpa_t addr,
 	return addr == (direct ? gpa : linear) ? gpa : INVALID_GPA;
 }
 
+struct pv_store {
+	gpa_t gpa;
+	u64 val;
+	int width;
+	int insn_len;
+	unsigned long rflags;
+};
+
+/* IN_KERNEL if KVM may do the store, else the reason why not. */
+static enum kvm_pv_mmio_result
+check_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct, u64 error_code,
+	    struct pv_store *store)
+{
+	unsigned long linear = kvm_rdx_read(vcpu);
+
+	if (!pv_mmio || !kvm_pv_mmio_store_enabled(vcpu) ||
+	    vcpu->arch.guest_state_protected)
+		return KVM_PV_MMIO_OFF;
+
+	if (!store->width || kvm_pv_mmio_crosses_page(linear, store->width))
+		return KVM_PV_MMIO_ADDRESS;
+
+	store->rflags = kvm_x86_call(get_rflags)(vcpu);
+	if (!state_is_plain(vcpu, store->rflags))
+		return KVM_PV_MMIO_STATE;
+
+	store->gpa = store_gpa(vcpu, linear, addr, direct, error_code);
+	if (store->gpa == INVALID_GPA ||
+	    !kvm_vcpu_is_legal_gpa(vcpu, store->gpa))
+		return KVM_PV_MMIO_ADDRESS;
+
+	if (kvm_pv_mmio_gpa_is_ram(vcpu, store->gpa))
+		return KVM_PV_MMIO_RAM;
+
+	store->insn_len = kvm_pv_mmio_site_read(vcpu, store->width);
+	return store->insn_len ? KVM_PV_MMIO_IN_KERNEL : KVM_PV_MMIO_CODE;
+}
+
+/* Returns as the emulator does: 0 to go to the VMM. */
+static int do_store(struct kvm_vcpu *vcpu, const struct pv_store *store)
+{
+	int r;
+
+	remember_translation(vcpu, store->gpa, store->width, store->val);
+	r = kvm_pv_mmio_write(vcpu, store->gpa, store->width, store->val);
+	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + store->insn_len,
+			   store->rflags);
+	/* L1 may want an exit behind each of L2's instructions. */
+	kvm_x86_call(update_emulated_instruction)(vcpu);
+	return r;
+}
+
+static void count_store(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_result result)
+{
+	switch (result) {
+	case KVM_PV_MMIO_OFF:
+		++vcpu->stat.pv_mmio_declined_off;
+		break;
+	case KVM_PV_MMIO_STATE:
+		++vcpu->stat.pv_mmio_declined_state;
+		break;
+	case KVM_PV_MMIO_ADDRESS:
+		++vcpu->stat.pv_mmio_declined_address;
+		break;
+	case KVM_PV_MMIO_RAM:
+		++vcpu->stat.pv_mmio_declined_ram;
+		break;
+	case KVM_PV_MMIO_CODE:
+		++vcpu->stat.pv_mmio_declined_code;
+		break;
+	default:
+		++vcpu->stat.pv_mmio_slow;
+	}
+}
+
 bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 			 u64 error_code, int *r)
 {
-	unsigned long linear = kvm_rdx_read(vcpu);
-	int width = kvm_pv_mmio_width(vcpu);
-	unsigned long rflags;
-	gpa_t gpa;
-	int len;
-	u64 val;
+	struct pv_store store = {
+		.gpa = INVALID_GPA,
+		.width = kvm_pv_mmio_width(vcpu),
+	};
+	enum kvm_pv_mmio_result result;
+	bool done;
 
-	if (!width || kvm_pv_mmio_crosses_page(linear, width) || !pv_mmio ||
-	    !kvm_pv_mmio_store_enabled(vcpu) ||
-	    vcpu->arch.guest_state_protected)
-		return false;
-
-	rflags = kvm_x86_call(get_rflags)(vcpu);
-	if (!state_is_plain(vcpu, rflags))
-		return false;
-
-	gpa = store_gpa(vcpu, linear, addr, direct, error_code);
-	if (gpa == INVALID_GPA || !kvm_vcpu_is_legal_gpa(vcpu, gpa) ||
-	    kvm_pv_mmio_gpa_is_ram(vcpu, gpa))
-		return false;
-
-	len = kvm_pv_mmio_site_read(vcpu, width);
-	if (!len)
-		return false;
-
-	val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), width);
-	remember_translation(vcpu, gpa, width, val);
-	*r = kvm_pv_mmio_write(vcpu, gpa, width, val);
-	kvm_pv_mmio_retire(vcpu, kvm_rip_read(vcpu) + len, rflags);
-	/* L1 may want an exit behind each of L2's instructions. */
-	kvm_x86_call(update_emulated_instruction)(vcpu);
-	return true;
+	if (store.width)
+		store.val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu),
+						  store.width);
+	result = check_store(vcpu, addr, direct, error_code, &store);
+	done = result == KVM_PV_MMIO_IN_KERNEL;
+	if (done) {
+		*r = do_store(vcpu, &store);
+		result = *r ? KVM_PV_MMIO_IN_KERNEL : KVM_PV_MMIO_TO_VMM;
+	}
+	count_store(vcpu, result);
+	trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_STORE, false, store.gpa,
+			  store.width, store.val, result);
+	return done;
 }
 EXPORT_SYMBOL_GPL(__kvm_pv_mmio_store);
 

@@ -16,7 +16,48 @@
 #include "kvm_cache_regs.h"
 #include "smm.h"
 
+/* Statistics of a vCPU; x86.c lists them, also where they stay 0. */
+#define KVM_PV_MMIO_VCPU_STATS()					\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_fast),				\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_slow),				\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_off),			\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_state),		\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_address),		\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_ram),			\
+	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_code),		\
+	STATS_DESC_COUNTER(VCPU, hc_mmio_write_fast),			\
+	STATS_DESC_COUNTER(VCPU, hc_mmio_write_slow),			\
+	STATS_DESC_COUNTER(VCPU, hc_mmio_write_refused),		\
+	STATS_DESC_COUNTER(VCPU, pio_doorbell_fast),			\
+	STATS_DESC_COUNTER(VCPU, mmio_doorbell_fast)
+
 #ifdef CONFIG_KVM_PV_MMIO
+
+/* How a guest rang: by PV store, hypercall, port or store to a length 0. */
+enum kvm_pv_mmio_kind {
+	KVM_PV_MMIO_STORE,
+	KVM_PV_MMIO_HC,
+	KVM_PV_MMIO_PORT,
+	KVM_PV_MMIO_LENGTH0,
+};
+
+/* What came of it. */
+enum kvm_pv_mmio_result {
+	KVM_PV_MMIO_RANG,
+	KVM_PV_MMIO_IN_KERNEL,
+	KVM_PV_MMIO_TO_VMM,
+	/* A hypercall that returns an error. */
+	KVM_PV_MMIO_REFUSED,
+	/* A store for the emulator: the feature is off or the guest protected; */
+	KVM_PV_MMIO_OFF,
+	/* the CPU was doing more than that; */
+	KVM_PV_MMIO_STATE,
+	/* width, or not the address that faulted, or no permission; */
+	KVM_PV_MMIO_ADDRESS,
+	KVM_PV_MMIO_RAM,
+	/* the code is another one. */
+	KVM_PV_MMIO_CODE,
+};
 
 /* Discovery and control, of both. */
 bool kvm_pv_mmio_is_cap(long cap);

@@ -18,6 +18,7 @@
 #include "pmu.h"
 #include "pv_mmio_site.h"
 #include "pv_mmio_state.h"
+#include "pv_mmio_trace.h"
 #include "trace.h"
 #include "x86.h"
 
@@ -132,11 +133,14 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
 		return EXIT_FASTPATH_NONE;
 
 	eventfd_signal(entry->eventfd);
+	++vcpu->stat.pv_mmio_fast;
+	trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_STORE, true, exit.gpa,
+			  width, kvm_rax_read(vcpu), KVM_PV_MMIO_RANG);
 	kvm_pv_mmio_retire(vcpu, exit.rip + len, exit.rflags);
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* The vendor has seen to kvm_pv_mmio_state_is_plain(). */
+/* The vendor has seen to CPL 0 and kvm_pv_mmio_may_skip_access(). */
 static __always_inline fastpath_t
 kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
 		     struct kvm_pv_mmio_exit exit)
@@ -159,7 +163,7 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
 /*
  * Doorbells of unmodified guests: any store to a length-0 ioeventfd, and "out"
  * to a port.  Hardware tells the instruction's length, and the vendor has seen
- * to kvm_pv_mmio_may_skip().
+ * to kvm_pv_mmio_may_skip_access() and kvm_pv_mmio_may_skip().
  */
 struct kvm_fast_mmio_exit {
 	unsigned long rip;
@@ -189,6 +193,9 @@ kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
 		entry = NULL;
 	if (entry) {
 		trace_kvm_fast_mmio(gpa);
+		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_LENGTH0, true, gpa,
+				  0, 0, KVM_PV_MMIO_RANG);
+		++vcpu->stat.mmio_doorbell_fast;
 		eventfd_signal(entry->eventfd);
 		kvm_pv_mmio_retire(vcpu, exit.next_rip, exit.rflags);
 	}
@@ -212,7 +219,10 @@ kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 	if (entry) {
 		if (trace_kvm_pio_enabled())
 			kvm_pv_mmio_trace_pio(port, size, val);
+		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_PORT, true, port,
+				  size, val, KVM_PV_MMIO_RANG);
 		++vcpu->stat.io_exits;
+		++vcpu->stat.pio_doorbell_fast;
 		eventfd_signal(entry->eventfd);
 		kvm_pv_mmio_retire(vcpu, next_rip, rflags);
 	}

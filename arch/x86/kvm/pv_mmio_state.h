@@ -35,8 +35,7 @@ static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
 
 /*
  * Whether completing an instruction in 64-bit mode changes nothing but RIP and
- * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear, no
- * event on its way through it.
+ * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear.
  */
 static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
 						     struct kvm_pv_mmio_cpu cpu)
@@ -45,22 +44,25 @@ static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
 	       !(cpu.rflags & X86_EFLAGS_TF) && cpu.code_is_64_bit &&
 	       is_long_mode(vcpu) && !is_smm(vcpu) &&
 	       !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
-	       !vcpu->arch.switch_db_regs &&
-	       !kvm_event_needs_reinjection(vcpu);
+	       !vcpu->arch.switch_db_regs;
 }
 
-/* An exit of L2's may be L1's: the fast path doesn't ask. */
+/*
+ * The same for an instruction that exits by itself: events are delivered by
+ * then.  An exit of L2's may be L1's: the fast path doesn't ask.
+ */
 static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
 						 struct kvm_pv_mmio_cpu cpu)
 {
 	return !is_guest_mode(vcpu) && kvm_pv_mmio_may_complete(vcpu, cpu);
 }
 
-/* The same, for an instruction of the guest's kernel. */
+/* The same for an access that faults: that may be the delivery of an event. */
 static __always_inline bool
-kvm_pv_mmio_state_is_plain(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
+kvm_pv_mmio_may_skip_access(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
 {
-	return !cpu.cpl && kvm_pv_mmio_may_skip(vcpu, cpu);
+	return kvm_pv_mmio_may_skip(vcpu, cpu) &&
+	       !kvm_event_needs_reinjection(vcpu);
 }
 
 #endif /* __KVM_X86_PV_MMIO_STATE_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Capabilities and the hypercall.
+// Capabilities, the hypercall, statistics.
 
 // expect 1
 @check@
@@ -71,3 +71,14 @@ identifier vcpu;
 +	kvm_pv_mmio_forget(vcpu);
  ...
  }
+
+// expect 1
+@stats@
+position p;
+symbol kvm_vcpu_stats_desc;
+@@
+ const struct kvm_stats_desc kvm_vcpu_stats_desc[] = {
+ KVM_GENERIC_VCPU_STATS@p(),
++KVM_PV_MMIO_VCPU_STATS(),
+ ...
+ };

@@ -26,3 +26,23 @@ position p;
  ...
 +	struct kvm_pv_mmio_vcpu pv_mmio;
  };
+
+// expect 1
+@stat@
+position p;
+@@
+ struct kvm_vcpu_stat@p {
+ ...
++	u64 pv_mmio_fast;
++	u64 pv_mmio_slow;
++	u64 pv_mmio_declined_off;
++	u64 pv_mmio_declined_state;
++	u64 pv_mmio_declined_address;
++	u64 pv_mmio_declined_ram;
++	u64 pv_mmio_declined_code;
++	u64 hc_mmio_write_fast;
++	u64 hc_mmio_write_slow;
++	u64 hc_mmio_write_refused;
++	u64 pio_doorbell_fast;
++	u64 mmio_doorbell_fast;
+ };

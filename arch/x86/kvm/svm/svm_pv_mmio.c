@@ -31,8 +31,8 @@ fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = svm_pv_mmio_cpu(vmcb);
-	if (!kvm_pv_mmio_is_store(vmcb->control.exit_info_1) ||
-	    !kvm_pv_mmio_state_is_plain(vcpu, cpu))
+	if (!kvm_pv_mmio_is_store(vmcb->control.exit_info_1) || cpu.cpl ||
+	    !kvm_pv_mmio_may_skip_access(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	return kvm_pv_mmio_fastpath(vcpu, width, (struct kvm_pv_mmio_exit) {
@@ -53,7 +53,7 @@ fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = svm_pv_mmio_cpu(vmcb);
-	if (!kvm_pv_mmio_state_is_plain(vcpu, cpu))
+	if (cpu.cpl || !kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	return kvm_hc_mmio_write_fastpath(vcpu, (struct hc_mmio_write_exit) {

@@ -58,7 +58,7 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = vmx_pv_mmio_cpu();
-	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
+	if (!kvm_pv_mmio_may_skip_access(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	rip = vmcs_readl(GUEST_RIP);
@@ -84,7 +84,7 @@ fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = vmx_pv_mmio_cpu();
-	if (!kvm_pv_mmio_state_is_plain(vcpu, cpu))
+	if (cpu.cpl || !kvm_pv_mmio_may_skip_access(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	return kvm_pv_mmio_fastpath(vcpu, width, (struct kvm_pv_mmio_exit) {
@@ -105,7 +105,7 @@ fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = vmx_pv_mmio_cpu();
-	if (!kvm_pv_mmio_state_is_plain(vcpu, cpu))
+	if (cpu.cpl || !kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	rip = vmcs_readl(GUEST_RIP);
