@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The parser of the doorbell capability, without a guest: what it must refuse,
+ * what it must take, and that it reads nothing but the configuration space.
+ */
+#include <sys/mman.h>
+
+#include "doorbell_ways.h"
+
+#define CAP(field)	(CONFIG_DOORBELL + offsetof(struct kvm_pci_doorbell_cap, field))
+#define P8(field, value)	{ CAP(field), 1, value }
+#define P16(field, value)	{ CAP(field), 2, value }
+#define P32(field, value)	{ CAP(field), 4, value }
+#define BAR(i, value)		{ CONFIG_BAR(i), 4, value }
+#define CASE(what, why, ...)	\
+	{ .name = what, .error = KVM_PCI_DOORBELL_##why, .pokes = { __VA_ARGS__ } }
+
+#define STORE	KVM_PCI_DOORBELL_STORE
+#define CALL	KVM_PCI_DOORBELL_HYPERCALL
+#define PORT	KVM_PCI_DOORBELL_PORT
+
+/* All but the last ones are bad. */
+static const struct bad_config configs[] = {
+	CASE("no list of capabilities", NONE, { 0x06, 1, 0 }),
+	CASE("empty list", NONE, { 0x34, 1, 0 }),
+	CASE("list ends before it", NONE, { 0x61, 1, 0 }),
+	CASE("another capability ID", NONE, P8(id, 0x0a)),
+	CASE("another type", NONE, P8(type, 5)),
+	CASE("another signature", NONE, P32(signature, 0x6d6d7671)),
+	CASE("list starts in the header", BAD_LIST, { 0x34, 1, 0x10 }),
+	CASE("pointer is no multiple of 4", BAD_LIST, { 0x34, 1, 0x82 }),
+	CASE("pointer into the header", BAD_LIST, { 0x61, 1, 0x3c }),
+	CASE("capability points to itself", BAD_LIST, { 0x61, 1, 0x60 }),
+	CASE("list runs in a circle", BAD_LIST, { 0x61, 1, 0x40 }),
+	CASE("configuration of a bridge", BAD_HEADER, { CONFIG_HEADER, 1, 1 }),
+	CASE("configuration of a CardBus bridge", BAD_HEADER, { CONFIG_HEADER, 1, 0x82 }),
+	CASE("length is 0", BAD_LENGTH, P8(length, 0)),
+	CASE("length is 8", BAD_LENGTH, P8(length, 8)),
+	CASE("length is 24", BAD_LENGTH, P8(length, 24)),
+	CASE("length is 32", BAD_LENGTH, P8(length, 32)),
+	CASE("length is beyond the configuration", BAD_LENGTH, P8(length, 0x84)),
+	CASE("length is 255", BAD_LENGTH, P8(length, 255)),
+	CASE("version is 0", BAD_VERSION, P8(version, 0)),
+	CASE("version is 2", BAD_VERSION, P8(version, 2)),
+	CASE("version is 2, and it is longer", BAD_VERSION, P8(version, 2), P8(length, 40)),
+	CASE("no way at all", BAD_WAYS, P8(ways, 0)),
+	CASE("a way that nobody knows", BAD_WAYS, P8(ways, STORE | 8)),
+	CASE("BAR 6", BAD_BAR, P8(bar, 6)),
+	CASE("BAR 255", BAD_BAR, P8(bar, 255)),
+	CASE("upper half of a 64-bit BAR", BAD_BAR, P8(bar, 5)),
+	CASE("upper half of the first BAR", BAD_BAR, P8(bar, 1), BAR(0, 0xfe000004)),
+	CASE("BAR of ports", BAD_BAR, P8(bar, 0), BAR(0, 0xc001)),
+	CASE("64-bit BAR without an upper half", BAD_BAR, P8(bar, 5), BAR(4, 0), BAR(5, 4)),
+	CASE("width is 0", BAD_WIDTH, P8(width, 0)),
+	CASE("width is 3", BAD_WIDTH, P8(width, 3)),
+	CASE("width is 16", BAD_WIDTH, P8(width, 16)),
+	CASE("offset is no multiple of the width", BAD_OFFSET, P32(offset, 0x41)),
+	CASE("window is empty", BAD_WINDOW, P16(window_size, 0)),
+	CASE("window of 4097 ports", BAD_WINDOW, P16(window_size, 4097)),
+	CASE("window ends beyond the last port", BAD_WINDOW, P16(window, 0xf001)),
+	CASE("port's width is 0", BAD_WIDTH, P8(port_width, 0)),
+	CASE("port's width is 3", BAD_WIDTH, P8(port_width, 3)),
+	CASE("port's width is 8", BAD_WIDTH, P8(port_width, 8)),
+	CASE("port is below the window", BAD_PORT, P16(port, WINDOW_PORT - 1)),
+	CASE("port is above the window", BAD_PORT, P16(port, WINDOW_PORT + WINDOW_SIZE)),
+	CASE("port's last byte is above the window", BAD_PORT, P8(port_width, 4),
+	     P16(port, WINDOW_PORT + WINDOW_SIZE - 4), P16(window_size, WINDOW_SIZE - 1)),
+	CASE("port is no multiple of its width", BAD_PORT, P8(port_width, 2),
+	     P16(port, WINDOW_PORT + 1)),
+	CASE("ISR's width is 2", BAD_ISR, P8(isr_width, 2)),
+	CASE("ISR is below the window", BAD_ISR, P16(isr_port, WINDOW_PORT - 1)),
+	CASE("ISR is above the window", BAD_ISR, P16(isr_port, WINDOW_PORT + WINDOW_SIZE)),
+	CASE("ISR is the doorbell", BAD_ISR, P16(isr_port, BELL_PORT(0))),
+	CASE("ISR is in the doorbell", BAD_ISR, P8(port_width, 2)),
+	CASE("a port for an ISR that isn't", BAD_UNUSED, P8(isr_width, 0)),
+	CASE("a port, but that way isn't offered", BAD_UNUSED, P8(ways, STORE | CALL)),
+	CASE("a window, but that way isn't offered", BAD_UNUSED, P8(ways, CALL), P32(port, 0),
+	     P32(isr_port, 0)),
+	CASE("a BAR, but no way that uses it", BAD_UNUSED, P8(ways, PORT)),
+	CASE("reserved bytes", BAD_UNUSED, P16(reserved, 1)),
+	CASE("last reserved byte", BAD_UNUSED, P16(reserved, 0x100)),
+
+	CASE("all ways", OK),
+	CASE("multi-function device", OK, { CONFIG_HEADER, 1, 0x80 }),
+	CASE("only the port", OK, P8(ways, PORT), P16(bar, 0), P32(offset, 0)),
+	CASE("port without ISR", OK, P8(isr_width, 0), P16(isr_port, 0)),
+	CASE("8 bytes wide", OK, P8(width, 8)),
+	CASE("last port there is", OK, P16(window, 0xf000), P16(port, 0xffff),
+	     P16(isr_port, 0xfffe)),
+	CASE("first BAR", OK, P8(bar, 0), BAR(0, 0xfe000000)),
+};
+
+/* The end of the configuration is the end of readable memory. */
+static u8 *map_config(void)
+{
+	u8 *page = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+
+	TEST_ASSERT(page != MAP_FAILED, "mmap() must succeed, errno %d", errno);
+	TEST_ASSERT(!mprotect(page + PAGE_SIZE, PAGE_SIZE, PROT_NONE), "mprotect() must succeed");
+	return page + PAGE_SIZE - KVM_PCI_CONFIG_SIZE;
+}
+
+static bool is_sound(const struct kvm_pci_doorbell *bell)
+{
+	u32 end = bell->window + bell->window_size, last = bell->port + bell->port_width;
+
+	if (!(bell->ways & 7) || bell->ways > 7 || bell->bar > 5 || bell->width > 8)
+		return false;
+	if (bell->ways & PORT)
+		return bell->port >= bell->window && last <= end && end <= 0x10000 &&
+		       (!bell->isr_width || (bell->isr_port < end && bell->isr_port != bell->port));
+	return bell->width && !(bell->offset % bell->width);
+}
+
+/* Any bytes: either refused or sound, and nothing read behind the end. */
+static void test_random(u8 *config, report_fn *report)
+{
+	u32 state = 1, taken = 0, unsound = 0, i, n;
+	struct kvm_pci_doorbell bell;
+
+	for (i = 0; i < 20000; i++) {
+		config_fill_device(config, i % MAX_DEVICES);
+		for (n = 0; n < 1 + i % 3; n++) {
+			state = state * 1664525 + 1013904223;
+			config[state >> 24] = state >> 16;
+		}
+		if (kvm_pci_doorbell_find(config, &bell))
+			continue;
+		taken++;
+		unsound += !is_sound(&bell);
+	}
+	if (unsound)
+		ksft_print_msg("%u of %u taken were unsound\n", unsound, taken);
+	report(!unsound && taken && taken < i, "20000 configurations with random bytes");
+}
+
+static void test_claims(u8 *config, report_fn *report)
+{
+	static struct kvm_pci_doorbell_window window;
+	struct kvm_pci_doorbell bell;
+	u64 address = 0;
+	bool first, again, other_window, beyond, isr;
+
+	config_fill_device(config, 7);
+	kvm_pci_doorbell_find(config, &bell);
+	beyond = kvm_pci_doorbell_address(&bell, BAR_GPA(7), BELL_OFFSET + 1, &address) ==
+		 KVM_PCI_DOORBELL_BAD_OFFSET && !address;
+	report(beyond, "doorbell behind the end of its BAR");
+
+	first = !kvm_pci_doorbell_claim(&window, &bell);
+	again = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_TAKEN;
+	report(first && again, "two devices at one port");
+
+	bell.isr_port = BELL_PORT(7);
+	bell.port = BELL_PORT(9);
+	isr = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_TAKEN;
+	bell.isr_port = ISR_PORT(9);
+	isr &= !kvm_pci_doorbell_claim(&window, &bell);
+	report(isr, "a refused device takes no port");
+
+	bell.window -= 16;
+	other_window = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_BAD_WINDOW;
+	report(other_window, "two windows");
+}
+
+unsigned int nr_parser_tests(void)
+{
+	return ARRAY_SIZE(configs) + 5;
+}
+
+void test_parser(report_fn *report)
+{
+	u8 *config = map_config();
+	struct kvm_pci_doorbell bell;
+	enum kvm_pci_doorbell_error error;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(configs); i++) {
+		config_fill_device(config, 0);
+		config_spoil(config, &configs[i]);
+		error = kvm_pci_doorbell_find(config, &bell);
+		if (error != configs[i].error)
+			ksft_print_msg("the parser says %d, not %d\n", error, configs[i].error);
+		report(error == configs[i].error, configs[i].name);
+	}
+	test_random(config, report);
+	test_claims(config, report);
+}
