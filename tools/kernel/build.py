@@ -6,7 +6,8 @@ usage: build.py BUILD SERIES VERSION FLAVOUR
 
 Fills BUILD/FLAVOUR: "linux" is the kernel's source with the overlay on it,
 "kvm/stock" and "kvm/patched" are the two sets of modules, "vmlinuz" is Debian's
-kernel, "release" its name, "tests" are the selftests.  VERSION "" is the newest.
+kernel, "release" its name, "tests" are the selftests, "tools" is what users run.
+VERSION "" is the newest.
 """
 import os
 import shutil
@@ -104,6 +105,18 @@ def build_selftests(tree, out, logs):
         (out / program.name).chmod(0o755)
 
 
+def build_tools(tree, out, logs):
+    """Static too: they are to run on any host."""
+    program = out / "pv-mmio"
+    out.mkdir(exist_ok=True)
+    partial = program.with_suffix(".partial")
+    step("building pv-mmio", ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
+                              "-I", str(tree / "usr/include"), "-o", str(partial),
+                              *map(str, sorted((REPO / "tools/pv-mmio").glob("*.c")))],
+         logs / "tools.log")
+    partial.rename(program)
+
+
 def build(argv):
     if len(argv) != 4:
         say(__doc__.strip())
@@ -119,6 +132,7 @@ def build(argv):
     make("building KVM", tree, logs / "modules.log", "M=arch/x86/kvm", "modules")
     collect_modules(home / flavour, tree, out / "kvm")
     build_selftests(tree, out / "tests", logs)
+    build_tools(tree, out / "tools", logs)
     return 0
 
 

@@ -6,7 +6,8 @@ usage: run.py BUILT [LAB]
 
 BUILT is a folder that tools/kernel/build.py made, LAB names machines (default:
 all).  A test passes on stock modules if it skips with a reason; on ours, if it
-reports as many results as it planned and none of them is a failure.
+reports as many results as it planned and none of them is a failure; so does
+one that loads modules by itself, "own".
 """
 import re
 import sys
@@ -19,6 +20,7 @@ import units
 from console import JobError, main, say
 from tally import Tally
 
+TOOLS = Path(__file__).resolve().parents[1]
 KSFT_SKIP = 4
 RESULT = re.compile(r"(not ok|ok) \d+ (.*)")
 PLAN = re.compile(r"1\.\.(\d+)(?: # SKIP (.*))?$")
@@ -110,6 +112,7 @@ def run(argv):
         raise JobError(f"LAB={argv[1]}: no such machine; there is {', '.join(fleet.MACHINES)}")
     built = Path(argv[0]).resolve()
     tests = sorted((built / "tests").glob("*_test"))
+    tests += [built / "tools/pv-mmio", *sorted(TOOLS.glob("pv-mmio/*-in-lab"))]
     tally = Tally()
     units.run(tally)
     run_machines(tally, labs, built, tests)
