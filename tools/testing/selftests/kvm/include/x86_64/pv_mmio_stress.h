@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Several vCPUs ring doorbells while threads change all that decides where a
+ * ring goes.  The guest itself can tell where each of its rings went: to the
+ * VMM, to RAM, refused, or else as a signal to an eventfd.  So the signals
+ * that all eventfds must have got are known exactly, whatever happened.
+ *
+ * Who changes something says so in guest memory, before and after.  A ring
+ * during which all stays as it is has only one way to go, and must take it.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_STRESS_H
+#define SELFTEST_KVM_PV_MMIO_STRESS_H
+
+#include <pthread.h>
+
+#include "pv_mmio.h"
+
+#define STRESS_VCPUS	3
+#define STRESS_GPA	0xd0000000ul	/* one page, no memslot */
+#define STRESS_PORT	0x2000
+/* One page that is RAM, ROM or nothing by turns, and its RAM at another place. */
+#define FICKLE_GPA	0xd0001000ul
+#define ALIAS_GPA	0xd0100000ul
+
+enum stress_how { PV_STORE, PLAIN_STORE, HYPERCALL, PORT_OUT };
+
+/* What becomes of a ring; as the code of a word, CHANGING is anything. */
+enum stress_outcome { CHANGING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
+
+/* How a doorbell's ioeventfd is registered; the last two miss the ring. */
+enum stress_reg { ABSENT, MATCH, ANY_VALUE, ANY_LENGTH, OTHER_VALUE, OTHER_LENGTH, NR_REGS };
+
+struct stress_bell {
+	const char *name;
+	enum stress_how how;
+	u32 width;
+	u32 cell;	/* which of the page's addresses, or of the ports */
+	bool fickle;	/* in FICKLE_GPA, where each vCPU has its own address */
+	u32 regs;	/* bits of enum stress_reg that it takes by turns */
+};
+
+#define NR_STRESS_BELLS	18
+extern const struct stress_bell stress_bells[NR_STRESS_BELLS];
+
+/* Of one vCPU, in guest memory. */
+struct stress_vcpu {
+	u64 exits;	/* how many rings came to the VMM, and the last one */
+	u64 exit_addr, exit_len, exit_value;
+	u64 rings[NR_STRESS_BELLS];
+	u64 outcomes[NR_STRESS_BELLS][NR_OUTCOMES];
+	u64 certain[NR_STRESS_BELLS][NR_OUTCOMES];	/* nothing changed meanwhile */
+	u64 mistakes;	/* and the first one */
+	u64 bell, expected, got;
+};
+
+/* A word is a counter with an outcome as its last byte. */
+struct stress_shared {
+	u64 stop;
+	u64 bells[NR_STRESS_BELLS];	/* SIGNAL or TO_VMM */
+	u64 fickle;			/* TO_RAM or SIGNAL */
+	u64 hypercall;			/* REFUSED or SIGNAL */
+	struct stress_vcpu vcpus[STRESS_VCPUS];
+};
+
+extern struct stress_shared stress_shared;
+
+/* A doorbell as the host sees it; its churner's alone. */
+struct stress_bell_state {
+	int fd;
+	enum stress_reg reg;
+	u64 signals, late;
+};
+
+/* Of one vCPU. */
+struct stress_thread {
+	struct stress *stress;
+	struct kvm_vcpu *vcpu;
+	pthread_t thread;
+};
+
+struct stress {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpus[STRESS_VCPUS];
+	struct stress_thread threads[STRESS_VCPUS];
+	struct stress_shared *shared;	/* the guest's, as the host sees it */
+	struct stress_bell_state bells[NR_STRESS_BELLS];
+	void *fickle_hva;
+	int misfit_fd;			/* of all that a ring has to miss */
+	u64 interrupts, resets;		/* of vCPUs */
+	u64 lives, wrong_lives;		/* of other VMs */
+	u64 guest_rings;		/* of other VMs, on our first eventfd */
+	u32 seed;
+	bool stop;
+};
+
+/* Below @n; the generator's low bits repeat too soon. */
+static inline u32 stress_random(struct guest_random_state *rng, u32 n)
+{
+	return (guest_random_u32(rng) >> 16) % n;
+}
+
+u64 stress_addr(const struct stress_bell *bell, u32 vcpu);
+u64 stress_value(u32 bell);
+void guest_stress(u64 vcpu);
+void guest_short_life(u64 rings);
+void stress_word_set(u64 *word, enum stress_outcome outcome);
+
+void stress_create(struct stress *s);
+void stress_free(struct stress *s);
+void stress_change_bell(struct stress *s, u32 i, enum stress_reg reg, bool wait);
+void stress_renew_fd(struct stress *s, u32 i);
+void stress_take(struct stress *s, u32 i);
+u64 stress_count(const struct stress *s, u32 i, enum stress_outcome outcome);
+u64 stress_count_certain(const struct stress *s, u32 i, enum stress_outcome outcome);
+
+struct stress_disturber {
+	const char *name;
+	void (*step)(struct stress *s, struct guest_random_state *rng);
+	u32 pause_us;		/* at most, between two steps */
+	u64 min_steps;
+	u64 steps;
+	struct stress *stress;
+	pthread_t thread;
+};
+
+#define NR_DISTURBERS	6
+extern struct stress_disturber stress_disturbers[NR_DISTURBERS];
+void *stress_run_vcpu(void *stress_thread);
+
+#endif /* SELFTEST_KVM_PV_MMIO_STRESS_H */

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens to the VM of the stress test while its vCPUs ring.
+ */
+#include <signal.h>
+
+#include "apic.h"
+#include "pv_mmio_stress.h"
+
+#define FICKLE_SLOT	9
+#define INIT_MESSAGE	(5 << 8)	/* delivery mode of an MSI */
+#define RESET_RIP	0xfff0
+#define FIRST_CHURNED	4
+#define NR_CHURNED	11
+#define LIFE_RINGS	16
+
+/* A vCPU as hardware would reset it: what KVM knows about its code is void. */
+static void reset_vcpu(struct stress *s, struct kvm_vcpu *vcpu)
+{
+	struct kvm_msi init = {
+		.address_lo = APIC_DEFAULT_GPA | vcpu->id << 12,
+		.data = INIT_MESSAGE,
+	};
+	struct kvm_mp_state state;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs, after;
+	int delivered;
+
+	vcpu_regs_get(vcpu, &regs);
+	vcpu_sregs_get(vcpu, &sregs);
+	delivered = __vm_ioctl(s->vm, KVM_SIGNAL_MSI, &init);
+	TEST_ASSERT(delivered == 1, "INIT must reach vCPU %u, got %d", vcpu->id, delivered);
+	/* Asking for the state makes KVM do it first. */
+	vcpu_mp_state_get(vcpu, &state);
+	vcpu_regs_get(vcpu, &after);
+	TEST_ASSERT(after.rip == RESET_RIP, "INIT must reset the vCPU, RIP is %#llx", after.rip);
+	vcpu_sregs_set(vcpu, &sregs);
+	vcpu_regs_set(vcpu, &regs);
+	state.mp_state = KVM_MP_STATE_RUNNABLE;
+	vcpu_mp_state_set(vcpu, &state);
+	__atomic_add_fetch(&s->resets, 1, __ATOMIC_RELAXED);
+}
+
+static void note_exit(struct stress_vcpu *me, u64 addr, u64 len, const void *data)
+{
+	u64 value = 0;
+
+	memcpy(&value, data, len);
+	me->exit_addr = addr;
+	me->exit_len = len;
+	me->exit_value = value;
+	WRITE_ONCE(me->exits, me->exits + 1);
+}
+
+/* Returns false when the guest is done. */
+static bool handle_exit(struct stress *s, struct kvm_vcpu *vcpu, struct guest_random_state *rng)
+{
+	struct stress_vcpu *me = &s->shared->vcpus[vcpu->id];
+	struct kvm_run *run = vcpu->run;
+	struct ucall uc;
+
+	if (run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write) {
+		note_exit(me, run->mmio.phys_addr, run->mmio.len, run->mmio.data);
+		return true;
+	}
+	TEST_ASSERT(run->exit_reason == KVM_EXIT_IO, "unexpected exit %u (%s)", run->exit_reason,
+		    exit_reason_str(run->exit_reason));
+	if (run->io.direction == KVM_EXIT_IO_OUT) {
+		note_exit(me, run->io.port, run->io.size, (void *)run + run->io.data_offset);
+		return true;
+	}
+	switch (get_ucall(vcpu, &uc)) {
+	case UCALL_SYNC:
+		if (stress_random(rng, 4) == 0)
+			reset_vcpu(s, vcpu);
+		return true;
+	case UCALL_DONE:
+		return false;
+	default:
+		TEST_FAIL("unexpected ucall %lu", uc.cmd);
+	}
+}
+
+void *stress_run_vcpu(void *arg)
+{
+	struct stress_thread *t = arg;
+	struct stress *s = t->stress;
+	struct guest_random_state rng;
+
+	rng = new_guest_random_state(s->seed + t->vcpu->id);
+	do {
+		while (__vcpu_run(t->vcpu)) {
+			TEST_ASSERT(errno == EINTR, "KVM_RUN failed, errno %d", errno);
+			__atomic_add_fetch(&s->interrupts, 1, __ATOMIC_RELAXED);
+		}
+	} while (handle_exit(s, t->vcpu, &rng));
+	return NULL;
+}
+
+static void churn(struct stress *s, struct guest_random_state *rng, u32 parity)
+{
+	u32 i = FIRST_CHURNED + stress_random(rng, NR_CHURNED);
+	enum stress_reg reg;
+
+	i -= i % 2 != parity;
+	if (i < FIRST_CHURNED)
+		i += 2;
+	do {
+		reg = stress_random(rng, NR_REGS);
+	} while (!(stress_bells[i].regs & BIT(reg)));
+	stress_change_bell(s, i, reg, stress_random(rng, 2));
+	if (stress_random(rng, 4) == 0)
+		stress_renew_fd(s, i);
+}
+
+/* Two, each with doorbells of its own. */
+static void churn_even(struct stress *s, struct guest_random_state *rng)
+{
+	churn(s, rng, 0);
+}
+
+static void churn_odd(struct stress *s, struct guest_random_state *rng)
+{
+	churn(s, rng, 1);
+}
+
+static void set_fickle(struct stress *s, u32 flags, u64 size, enum stress_outcome outcome)
+{
+	stress_word_set(&s->shared->fickle, CHANGING);
+	vm_set_user_memory_region(s->vm, FICKLE_SLOT, flags, FICKLE_GPA, size, s->fickle_hva);
+	stress_word_set(&s->shared->fickle, outcome);
+}
+
+static void change_memslots(struct stress *s, struct guest_random_state *rng)
+{
+	bool rom = stress_random(rng, 2);
+
+	set_fickle(s, rom ? KVM_MEM_READONLY : 0, PAGE_SIZE, rom ? SIGNAL : TO_RAM);
+	usleep(stress_random(rng, 2000));
+	set_fickle(s, 0, 0, SIGNAL);
+}
+
+static void toggle_caps(struct stress *s, struct guest_random_state *rng)
+{
+	bool on = stress_random(rng, 2);
+
+	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, stress_random(rng, 2));
+	stress_word_set(&s->shared->hypercall, CHANGING);
+	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, on);
+	stress_word_set(&s->shared->hypercall, on ? SIGNAL : REFUSED);
+}
+
+static void send_signal(struct stress *s, struct guest_random_state *rng)
+{
+	pthread_kill(s->threads[stress_random(rng, STRESS_VCPUS)].thread, SIGUSR1);
+}
+
+/* One eventfd is the other VM's too, one its own, one is nobody's any more. */
+static void live_and_die(struct stress *s, struct guest_random_state *rng)
+{
+	int fds[] = { s->bells[0].fd, eventfd_create(), eventfd_create() };
+	struct stress other = {};
+	struct kvm_vcpu *vcpu;
+	struct ucall uc;
+	int i;
+
+	other.vm = vm_create_with_one_vcpu(&vcpu, guest_short_life);
+	vcpu_args_set(vcpu, 1, (u64)LIFE_RINGS);
+	vm_enable_cap(other.vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
+	virt_pg_map(other.vm, STRESS_GPA, STRESS_GPA);
+	for (i = 0; i < 4; i++)
+		ioeventfd_set(other.vm, fds[i % 3], stress_addr(&stress_bells[i], 0), 0,
+			      stress_bells[i].how == PORT_OUT ? KVM_IOEVENTFD_FLAG_PIO : 0, 0);
+	close(fds[2]);
+	vcpu_run(vcpu);
+	TEST_ASSERT_EQ(get_ucall(vcpu, &uc), UCALL_DONE);
+	kvm_vm_free(other.vm);
+	/* The fourth doorbell shares the first one's eventfd. */
+	s->guest_rings += 2 * LIFE_RINGS;
+	if (eventfd_take(fds[1]) != LIFE_RINGS)
+		s->wrong_lives++;
+	s->lives++;
+	close(fds[1]);
+}
+
+struct stress_disturber stress_disturbers[NR_DISTURBERS] = {
+	{ "changes of even ioeventfds", churn_even, 300, 64 },
+	{ "changes of odd ioeventfds", churn_odd, 300, 64 },
+	{ "changes of memslots", change_memslots, 3000, 16 },
+	{ "switches of capabilities", toggle_caps, 3000, 16 },
+	{ "signals to vCPUs", send_signal, 1000, 16 },
+	{ "other VMs", live_and_die, 20000, 2 },
+};

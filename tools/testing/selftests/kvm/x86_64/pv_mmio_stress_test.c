@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vCPUs ring while all changes around them, see pv_mmio_stress.h: every
+ * doorbell that had to signal did, exactly once, and none after its removal.
+ *
+ * -s SEED   a new one if not told; threads make no two runs the same, though
+ * -t SECS   for how long; each kind of change happens a few times all the same
+ */
+#include <signal.h>
+#include <time.h>
+
+#include "pv_mmio_stress.h"
+
+#define DEFAULT_SECONDS	0.3
+/* What the changes may take on top, and then the test counts as stuck. */
+#define EXTRA_SECONDS	60
+#define MIN_RESETS	4
+
+static struct stress stress;
+static double seconds = DEFAULT_SECONDS;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void do_nothing(int sig)
+{
+}
+
+static void *disturb(void *arg)
+{
+	struct stress_disturber *d = arg;
+	struct guest_random_state rng;
+
+	rng = new_guest_random_state(d->stress->seed ^ (0x100 << (d - stress_disturbers)));
+	while (!READ_ONCE(d->stress->stop)) {
+		d->step(d->stress, &rng);
+		WRITE_ONCE(d->steps, d->steps + 1);
+		usleep(stress_random(&rng, d->pause_us));
+	}
+	return NULL;
+}
+
+static bool all_done(double start)
+{
+	int i;
+
+	for (i = 0; i < NR_DISTURBERS; i++) {
+		if (READ_ONCE(stress_disturbers[i].steps) < stress_disturbers[i].min_steps)
+			return false;
+	}
+	return READ_ONCE(stress.resets) >= MIN_RESETS && now() - start >= seconds;
+}
+
+static void run_threads(void)
+{
+	double start = now();
+	struct stress_thread *t;
+	int i;
+
+	for (i = 0; i < STRESS_VCPUS; i++) {
+		t = &stress.threads[i];
+		t->stress = &stress;
+		t->vcpu = stress.vcpus[i];
+		pthread_create(&t->thread, NULL, stress_run_vcpu, t);
+	}
+	for (i = 0; i < NR_DISTURBERS; i++) {
+		stress_disturbers[i].stress = &stress;
+		pthread_create(&stress_disturbers[i].thread, NULL, disturb, &stress_disturbers[i]);
+	}
+	while (!all_done(start))
+		usleep(10000);
+
+	/* Some of them wait for rings, so the vCPUs stop last. */
+	WRITE_ONCE(stress.stop, true);
+	for (i = 0; i < NR_DISTURBERS; i++)
+		pthread_join(stress_disturbers[i].thread, NULL);
+	WRITE_ONCE(stress.shared->stop, 1);
+	for (i = 0; i < STRESS_VCPUS; i++)
+		pthread_join(stress.threads[i].thread, NULL);
+	printf("# %.1f s\n", now() - start);
+}
+
+static void check_bell(u32 i)
+{
+	const struct stress_bell *bell = &stress_bells[i];
+	u64 rings = stress_count(&stress, i, SIGNAL) + (i ? 0 : stress.guest_rings);
+	u64 signals;
+
+	stress_take(&stress, i);
+	signals = stress.bells[i].signals;
+	printf("# %s: %lu signals, %lu to the VMM, %lu to RAM, %lu refused\n", bell->name,
+	       signals, stress_count(&stress, i, TO_VMM), stress_count(&stress, i, TO_RAM),
+	       stress_count(&stress, i, REFUSED));
+	if (signals != rings)
+		ksft_print_msg("%lu rings had to signal, there were %lu signals\n", rings, signals);
+	ksft_test_result(signals == rings, "%s\n", bell->name);
+}
+
+static void check_late_signals(void)
+{
+	bool late = false;
+	u32 i;
+
+	for (i = 0; i < NR_STRESS_BELLS; i++) {
+		if (!stress.bells[i].late)
+			continue;
+		late = true;
+		ksft_print_msg("%s: %lu signals after a removal\n", stress_bells[i].name,
+			       stress.bells[i].late);
+	}
+	ksft_test_result(!late, "no signal after a removal\n");
+}
+
+static void check_mistakes(void)
+{
+	static const char * const names[] = {
+		"anything", "a signal", "the VMM", "RAM", "a refusal", "more than one place",
+	};
+	const struct stress_vcpu *vcpu;
+	u64 mistakes = 0;
+	u32 i;
+
+	for (i = 0; i < STRESS_VCPUS; i++) {
+		vcpu = &stress.shared->vcpus[i];
+		mistakes += vcpu->mistakes;
+		if (vcpu->mistakes)
+			ksft_print_msg("vCPU %u: %lu rings; the first: %s, to %s instead of %s\n",
+				       i, vcpu->mistakes, stress_bells[vcpu->bell].name,
+				       names[vcpu->got], names[vcpu->expected]);
+	}
+	ksft_test_result(!mistakes, "what doesn't change has its effect\n");
+}
+
+static u32 outcomes_of(const struct stress_bell *bell)
+{
+	u32 outcomes = BIT(SIGNAL);
+
+	if (bell->regs & BIT(ABSENT))
+		outcomes |= BIT(TO_VMM);
+	if (bell->fickle)
+		outcomes |= BIT(TO_RAM);
+	if (bell->how == HYPERCALL)
+		outcomes |= BIT(REFUSED);
+	return outcomes;
+}
+
+/* Or else nothing was tested. */
+static void check_coverage(void)
+{
+	bool all = true;
+	u32 i, outcome;
+
+	for (i = 0; i < NR_STRESS_BELLS; i++) {
+		for (outcome = SIGNAL; outcome < NR_OUTCOMES; outcome++) {
+			if (!(outcomes_of(&stress_bells[i]) & BIT(outcome)) ||
+			    stress_count_certain(&stress, i, outcome))
+				continue;
+			all = false;
+			ksft_print_msg("%s: outcome %u was never certain\n", stress_bells[i].name,
+				       outcome);
+		}
+	}
+	ksft_test_result(all, "every doorbell had all its outcomes\n");
+}
+
+static void print_steps(void)
+{
+	int i;
+
+	for (i = 0; i < NR_DISTURBERS; i++)
+		printf("# %lu %s\n", stress_disturbers[i].steps, stress_disturbers[i].name);
+	printf("# %lu resets, %lu times KVM_RUN was interrupted\n", stress.resets,
+	       stress.interrupts);
+}
+
+static void parse_options(int argc, char **argv)
+{
+	int option;
+
+	stress.seed = time(NULL) ^ getpid() << 16;
+	while ((option = getopt(argc, argv, "s:t:")) != -1) {
+		switch (option) {
+		case 's':
+			stress.seed = strtoul(optarg, NULL, 0);
+			break;
+		case 't':
+			seconds = strtod(optarg, NULL);
+			break;
+		default:
+			ksft_exit_fail_msg("options: -s SEED -t SECONDS\n");
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct sigaction action = { .sa_handler = do_nothing };
+	u32 i;
+
+	parse_options(argc, argv);
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
+		ksft_exit_skip("PV store and hypercall are not offered\n");
+	ksft_set_plan(NR_STRESS_BELLS + 6);
+	printf("# seed %#x\n", stress.seed);
+	sigaction(SIGUSR1, &action, NULL);
+	alarm(seconds + EXTRA_SECONDS);
+
+	stress_create(&stress);
+	run_threads();
+	for (i = 0; i < NR_STRESS_BELLS; i++)
+		check_bell(i);
+	check_late_signals();
+	check_mistakes();
+	check_coverage();
+	ksft_test_result(!eventfd_take(stress.misfit_fd), "no signal for other values, lengths\n");
+	ksft_test_result(stress.lives && !stress.wrong_lives, "VMs that go away\n");
+	ksft_test_result(stress.interrupts, "signals interrupted KVM_RUN\n");
+	print_steps();
+	stress_free(&stress);
+	ksft_finished();
+}
