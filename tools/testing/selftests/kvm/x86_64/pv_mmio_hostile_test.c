@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A VMM that does all it shouldn't: malformed calls, file descriptors closed
+ * in any order, VMs without end.  What was there goes on working, and memory
+ * is back where it was.
+ *
+ * -n VMS  how many VMs to create and destroy (default 150)
+ */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "pv_mmio_hostile.h"
+
+#define DEFAULT_VMS	150
+#define BELL_GPA	0xd0000000ul
+#define BELL_VALUE	0x1234
+#define RINGS		4
+
+static void guest_ring(void)
+{
+	int i;
+
+	for (i = 0; i < RINGS; i++) {
+		guest_pv_store_4(BELL_GPA, BELL_VALUE);
+		kvm_hypercall(KVM_HC_MMIO_WRITE, BELL_GPA, BELL_VALUE, 4, 0);
+	}
+	GUEST_DONE();
+}
+
+static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu, int fd)
+{
+	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_ring);
+
+	vm_enable_cap(vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
+	virt_pg_map(vm, BELL_GPA, BELL_GPA);
+	ioeventfd_set(vm, fd, BELL_GPA, 4, KVM_IOEVENTFD_FLAG_DATAMATCH, BELL_VALUE);
+	return vm;
+}
+
+/* Returns whether the doorbell rings as often as it must. */
+static bool bell_works(struct kvm_vcpu *vcpu, int fd)
+{
+	struct ucall uc;
+	u64 signals;
+
+	if (vcpu_run_bounded(vcpu) || get_ucall(vcpu, &uc) != UCALL_DONE) {
+		ksft_print_msg("the guest didn't come to its end\n");
+		return false;
+	}
+	signals = eventfd_take(fd);
+	if (signals != 2 * RINGS)
+		ksft_print_msg("%lu signals instead of %d\n", signals, 2 * RINGS);
+	return signals == 2 * RINGS;
+}
+
+struct bad_ioeventfd {
+	const char *name;
+	struct kvm_ioeventfd args;
+	enum { GOOD_FD, NO_FD, CLOSED_FD, OTHER_FD } fd;
+	int error;
+};
+
+#define ARGS(gpa, length, flag, value)					\
+	{ .addr = (gpa), .len = (length), .flags = (flag), .datamatch = (value) }
+#define MATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
+#define REMOVE	KVM_IOEVENTFD_FLAG_DEASSIGN
+
+static const struct bad_ioeventfd bad_ioeventfds[] = {
+	{ "no descriptor", ARGS(BELL_GPA + 64, 4, 0, 0), NO_FD, EBADF },
+	{ "a closed descriptor", ARGS(BELL_GPA + 64, 4, 0, 0), CLOSED_FD, EBADF },
+	{ "a descriptor of a VM", ARGS(BELL_GPA + 64, 4, 0, 0), OTHER_FD, EINVAL },
+	{ "length 3", ARGS(BELL_GPA + 64, 3, 0, 0), GOOD_FD, EINVAL },
+	{ "length 16", ARGS(BELL_GPA + 64, 16, 0, 0), GOOD_FD, EINVAL },
+	{ "length ~0", ARGS(BELL_GPA + 64, ~0u, 0, 0), GOOD_FD, EINVAL },
+	{ "beyond the last address", ARGS(~0ull - 3, 8, 0, 0), GOOD_FD, EINVAL },
+	{ "an unknown flag", ARGS(BELL_GPA + 64, 4, 1 << 30, 0), GOOD_FD, EINVAL },
+	{ "a value without length", ARGS(BELL_GPA + 64, 0, MATCH, 1), GOOD_FD, EINVAL },
+	{ "the same again", ARGS(BELL_GPA, 4, MATCH, BELL_VALUE), GOOD_FD, EEXIST },
+	{ "any value on top", ARGS(BELL_GPA, 4, 0, 0), GOOD_FD, EEXIST },
+	{ "any length on top", ARGS(BELL_GPA, 0, 0, 0), GOOD_FD, EEXIST },
+	{ "removal of another value", ARGS(BELL_GPA, 4, MATCH | REMOVE, 1), GOOD_FD, ENOENT },
+	{ "removal of any value", ARGS(BELL_GPA, 4, REMOVE, 0), GOOD_FD, ENOENT },
+	{ "removal of any length", ARGS(BELL_GPA, 0, REMOVE, 0), GOOD_FD, ENOENT },
+	{ "removal from the ports", ARGS(BELL_GPA, 4, MATCH | REMOVE | KVM_IOEVENTFD_FLAG_PIO,
+					 BELL_VALUE), GOOD_FD, ENOENT },
+	{ "removal by a closed descriptor", ARGS(BELL_GPA, 4, MATCH | REMOVE, BELL_VALUE),
+	  CLOSED_FD, EBADF },
+};
+
+static bool is_refused(struct kvm_vm *vm, const struct bad_ioeventfd *bad, int good_fd)
+{
+	int fds[] = { good_fd, -1, dup(good_fd), vm->fd };
+	struct kvm_ioeventfd args = bad->args;
+	int ret;
+
+	close(fds[CLOSED_FD]);
+	args.fd = fds[bad->fd];
+	errno = 0;
+	ret = __vm_ioctl(vm, KVM_IOEVENTFD, &args);
+	if (ret == -1 && errno == bad->error)
+		return true;
+
+	ksft_print_msg("it returned %d with errno %d instead of %d\n", ret, errno, bad->error);
+	return false;
+}
+
+/* Each in a VM of its own, whose doorbell has to work behind it. */
+static void test_bad_ioeventfds(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	bool good;
+	int i, fd;
+
+	for (i = 0; i < ARRAY_SIZE(bad_ioeventfds); i++) {
+		fd = eventfd_create();
+		vm = create_vm(&vcpu, fd);
+		good = is_refused(vm, &bad_ioeventfds[i], fd);
+		good &= bell_works(vcpu, fd);
+		ksft_test_result(good, "%s\n", bad_ioeventfds[i].name);
+		kvm_vm_free(vm);
+		close(fd);
+	}
+}
+
+static void test_bad_pointers(void)
+{
+	static const struct {
+		const char *name;
+		unsigned long request;
+		void *pointer;
+	} calls[] = {
+		{ "KVM_IOEVENTFD from nowhere", KVM_IOEVENTFD, NULL },
+		{ "KVM_IOEVENTFD from the kernel", KVM_IOEVENTFD, (void *)0xffffffff81000000 },
+		{ "KVM_ENABLE_CAP from nowhere", KVM_ENABLE_CAP, NULL },
+		{ "KVM_ENABLE_CAP from the kernel", KVM_ENABLE_CAP, (void *)0xffffffff81000000 },
+	};
+	struct kvm_vm *vm = vm_create_barebones();
+	int i, ret;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		ret = ioctl(vm->fd, calls[i].request, calls[i].pointer);
+		ksft_test_result(ret == -1 && errno == EFAULT, "%s\n", calls[i].name);
+	}
+	kvm_vm_free(vm);
+}
+
+/* Numbers beside ours, and ours where they aren't known. */
+static void test_bad_caps(void)
+{
+	static const struct {
+		const char *name;
+		u32 cap;
+		bool of_vcpu;
+	} caps[] = {
+		{ "the number below", KVM_CAP_X86_PV_MMIO - 1 },
+		{ "the number above", KVM_CAP_X86_HC_MMIO_WRITE + 1 },
+		{ "PV store, on a vCPU", KVM_CAP_X86_PV_MMIO, true },
+		{ "hypercall, on a vCPU", KVM_CAP_X86_HC_MMIO_WRITE, true },
+	};
+	struct kvm_vcpu *vcpu;
+	int i, ret, fd = eventfd_create();
+	struct kvm_vm *vm = create_vm(&vcpu, fd);
+
+	for (i = 0; i < ARRAY_SIZE(caps); i++) {
+		struct kvm_enable_cap args = { .cap = caps[i].cap, .args = { 0 } };
+
+		ret = ioctl(caps[i].of_vcpu ? vcpu->fd : vm->fd, KVM_ENABLE_CAP, &args);
+		ksft_test_result(ret == -1 && errno == EINVAL, "%s\n", caps[i].name);
+	}
+	ksft_test_result(bell_works(vcpu, fd), "doorbell behind all of these\n");
+	kvm_vm_free(vm);
+	close(fd);
+}
+
+enum { CLOSE_VM, CLOSE_VCPU, UNMAP_RUN, CLOSE_EVENTFD, NR_CLOSES, NR_ORDERS = 24 };
+
+/* The order that a number stands for. */
+static void close_all(struct kvm_vm *vm, struct kvm_vcpu *vcpu, int fd, int order)
+{
+	int left[NR_CLOSES] = { CLOSE_VM, CLOSE_VCPU, UNMAP_RUN, CLOSE_EVENTFD };
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int nr, pick, ret = 0;
+
+	for (nr = NR_CLOSES; nr; nr--) {
+		pick = order % nr;
+		order /= nr;
+		if (left[pick] == CLOSE_VM)
+			ret |= close(vm->fd);
+		else if (left[pick] == CLOSE_VCPU)
+			ret |= close(vcpu->fd);
+		else if (left[pick] == UNMAP_RUN)
+			ret |= munmap(vcpu->run, size);
+		else
+			ret |= close(fd);
+		left[pick] = left[nr - 1];
+	}
+	TEST_ASSERT(!ret, "closing must succeed, errno %d", errno);
+}
+
+static bool child_succeeds(pid_t pid)
+{
+	int status;
+
+	TEST_ASSERT(pid > 0 && waitpid(pid, &status, 0) == pid, "a child must start and end");
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* In a child, as the library can't free a VM whose descriptors are gone. */
+static void test_closing_orders(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	int order, fd, good = 0;
+	pid_t pid;
+
+	for (order = 0; order < NR_ORDERS; order++) {
+		pid = fork();
+		if (!pid) {
+			fd = eventfd_create();
+			vm = create_vm(&vcpu, fd);
+			if (!bell_works(vcpu, fd))
+				_exit(1);
+			close_all(vm, vcpu, fd, order);
+			_exit(0);
+		}
+		good += child_succeeds(pid);
+	}
+	if (good < NR_ORDERS)
+		ksft_print_msg("%d of %d orders failed\n", NR_ORDERS - good, NR_ORDERS);
+	ksft_test_result(good == NR_ORDERS, "descriptors closed in every order\n");
+}
+
+/* See pv_mmio_hostile.c. */
+static void test_many_vms(u32 vms)
+{
+	struct memory before, after;
+	bool good;
+
+	/* What the kernel keeps for later is there by then. */
+	hostile_make_vms(vms / 3 + 1);
+	hostile_read_memory(&before);
+	hostile_make_vms(vms);
+	good = hostile_memory_is_back(&before, &after, vms);
+	printf("# %u VMs: %ld KiB in use before, %ld behind\n", vms, before.used_kib,
+	       after.used_kib);
+	ksft_test_result(good, "memory is back where it was\n");
+}
+
+int main(int argc, char **argv)
+{
+	u32 vms = DEFAULT_VMS;
+	int option;
+
+	while ((option = getopt(argc, argv, "n:")) != -1) {
+		if (option == 'n')
+			vms = strtoul(optarg, NULL, 0);
+		if (option != 'n' || vms < MIN_VMS)
+			ksft_exit_fail_msg("options: -n VMS, at least %d\n", MIN_VMS);
+	}
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
+		ksft_exit_skip("PV store and hypercall are not offered\n");
+	ksft_set_plan(ARRAY_SIZE(bad_ioeventfds) + 4 + 5 + 2 + 1);
+
+	test_bad_ioeventfds();
+	test_bad_pointers();
+	test_bad_caps();
+	test_closing_orders();
+	ksft_test_result(hostile_killed_vmm_is_gone(), "a VMM that is killed\n");
+	test_many_vms(vms);
+	ksft_finished();
+}
