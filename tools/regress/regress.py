@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run the kernel's own KVM selftests under stock and under our modules.
+
+usage: regress.py BUILT [LAB [TESTS]]
+
+BUILT is a folder that tools/kernel/build.py made, LAB names machines (default:
+all), TESTS is "short" (the default), "all" or names.  A test whose result
+differs fails; one that can't pass on the machine is listed with the reason.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name)
+                for name in ("kernel", "lab", "overlay", "test")]
+
+import build
+import fleet
+import lists
+from console import JobError, main, say
+from overlay import write_if_changed
+from tally import Tally
+
+KSFT_SKIP = 4
+KILLED = 137
+HOST_SECONDS = 5400
+LIST = "regress-list"
+WHERE = re.compile(r"==== Test Assertion Failure ====")
+
+
+class Outcome:
+    """What one run of one test said."""
+
+    def __init__(self):
+        self.status = None
+        self.lines = []
+
+    def kind(self):
+        return {0: "passes", KSFT_SKIP: "skips", KILLED: "takes too long"}.get(
+            self.status, f"fails with status {self.status}")
+
+    def parts(self):
+        """How many parts passed and failed; a part that skips says ok, too."""
+        words = [line.split(" ", 1)[0] for line in self.lines]
+        return words.count("ok"), words.count("not")
+
+    def result(self):
+        # Where the time limit falls is chance.
+        return self.kind(), self.parts() if self.status != KILLED else ()
+
+    def reason(self):
+        """The words that tell why: of a skip, a failed assertion, or the last ones."""
+        for line in self.lines:
+            if "# SKIP" in line and self.status == KSFT_SKIP:
+                return line.partition("# SKIP")[2].strip(" -") or "no reason given"
+        for at, line in enumerate(self.lines):
+            if WHERE.search(line):
+                return "; ".join(part.strip() for part in self.lines[at + 1:at + 3])
+        failed = [line for line in self.lines if line.startswith("not ok")]
+        return "; ".join(failed[:2]) or (self.lines[-1].strip() if self.lines else "said nothing")
+
+    def text(self):
+        passed, failed = self.parts()
+        counts = f", {passed} parts ok, {failed} not" if passed + failed else ""
+        return self.kind() + counts
+
+
+class Reader:
+    """Pairs the runs of each test and judges them."""
+
+    def __init__(self, tally):
+        self.tally = tally
+        self.stock = {}
+        self.now = {}
+
+    def line(self, machine, text):
+        word, _, rest = text.partition(" ")
+        if word == "begin":
+            self.now[machine.name] = (*rest.split(), Outcome())
+        elif machine.name in self.now:
+            modules, test, outcome = self.now[machine.name]
+            if word == "status" and outcome.status is None:
+                outcome.status = int(rest)
+            elif text == "end":
+                del self.now[machine.name]
+                self.end(machine.name, modules, test, outcome)
+            else:
+                outcome.lines.append(text)
+
+    def end(self, machine, modules, test, outcome):
+        if modules == "stock":
+            self.stock[machine] = outcome
+        else:
+            self.judge(f"{machine} {test}", self.stock.pop(machine), outcome)
+
+    def judge(self, name, stock, patched):
+        if stock.result() != patched.result():
+            self.tally.add("FAIL", name, f"stock {stock.text()}, patched {patched.text()}:"
+                           f" {patched.reason()}; stock: {stock.reason()}")
+        elif stock.status == 0:
+            self.tally.add("PASS", name, stock.text())
+        elif stock.status == KSFT_SKIP:
+            self.tally.add("SKIP", name, stock.reason())
+        else:
+            self.tally.add("SKIP", name, f"{stock.text()} on stock too: {stock.reason()}")
+
+
+def build_tests(built):
+    """The kernel's own tests of this build, static, as {name: program}."""
+    tree = built / "linux"
+    build.make("building the kernel's KVM selftests", tree, built / "logs/regress.log", "-C",
+               build.SELFTESTS, "USERLDFLAGS=-static")
+    ours = {path.stem for path in (build.REPO / build.SELFTESTS / "x86_64").glob("*.c")}
+    programs = {}
+    for where in (tree / build.SELFTESTS, tree / build.SELFTESTS / "x86_64"):
+        for source in sorted(where.glob("*.c")):
+            program = source.with_suffix("")
+            if program.exists() and program.name not in ours:
+                programs[program.name] = strip(program, built / "regress" / program.name)
+    return programs
+
+
+def strip(program, target):
+    """Debug information only makes the machines boot more slowly."""
+    if not target.exists() or target.stat().st_mtime < program.stat().st_mtime:
+        target.parent.mkdir(exist_ok=True)
+        subprocess.run(["strip", "-o", target, program], check=True)
+    return target
+
+
+def choose(programs, tests):
+    """The names of TESTS, nearest first; a name that nobody knows is an error."""
+    if tests == "all":
+        return lists.SHORT + sorted(programs.keys() - set(lists.SHORT))
+    wanted = lists.SHORT if tests in ("", "short") else tests.split()
+    unknown = [name for name in wanted if name not in programs]
+    if unknown:
+        raise JobError(f"TESTS: the kernel has no {', '.join(unknown)}; there is short, all,"
+                       f" {', '.join(sorted(programs))}")
+    return wanted
+
+
+def regress(argv):
+    if not 1 <= len(argv) <= 3:
+        say(__doc__.strip())
+        return 2
+    built, lab, tests = Path(argv[0]).resolve(), *(argv[1:] + ["", ""])[:2]
+    labs = fleet.chosen(lab)
+    if not labs:
+        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    programs = build_tests(built)
+    names = choose(programs, tests)
+    tally = Tally()
+    for name in names:
+        if name in lists.UNFIT:
+            tally.add("SKIP", name, lists.UNFIT[name])
+    names = [name for name in names if name not in lists.UNFIT]
+    write_if_changed(built / "regress" / LIST, "".join(f"{name}\n" for name in names).encode())
+    reader = Reader(tally)
+    for machine in fleet.run(labs, built, Path(__file__).with_name("in-lab"),
+                             [built / "regress" / name for name in [LIST, *names]], reader.line,
+                             ["--timeout", str(HOST_SECONDS), "--memory", "2048"]):
+        ended = machine.status == 0 and machine.name not in reader.now
+        tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
+                  "" if ended else f"status {machine.status}")
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(regress, sys.argv[1:])
