@@ -128,6 +128,7 @@ SPLATS = """\
 [    1.573910] BUG: KCSAN: data-race in f / g
 [    1.573910] BUG: sleeping function called from invalid context at f.c:1
 [    1.573910] BUG: scheduling while atomic: sh/77/0x00000002
+[    1.573910] [ BUG: Invalid wait context ]
 [    1.573910] BUG: unable to handle page fault for address: ffff
 [    1.573910] BUG: kernel NULL pointer dereference, address: 0000000000000000
 [    1.573910] BUG kmalloc-64 (Not tainted): Poison overwritten

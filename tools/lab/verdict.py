@@ -16,7 +16,7 @@ SPLATS = [(name, re.compile(PREFIX + pattern)) for name, pattern in (
     ("kernel BUG", r"kernel BUG at "),
     ("soft or hard lockup", r"watchdog: BUG: |.*Watchdog detected hard LOCKUP"),
     # KASAN, KCSAN, KFENCE, KMSAN, sleeping or scheduling in atomic context, SLUB
-    ("BUG", r"BUG[: ]"),
+    ("BUG", r"(?:\[ )?BUG[: ]"),
     ("undefined behaviour", r"UBSAN: "),
     # WARN_ON() and lockdep alike
     ("warning", r"WARNING: "),
