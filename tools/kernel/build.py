@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "overlay"))
 
 import debian
+import debug_kernel
 import overlay
 from cocci import OverlayError
 from console import JobError, main, say, step
@@ -122,7 +123,10 @@ def build(argv):
         say(__doc__.strip())
         return 2
     where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
-    home = debian.fetch(series, version, flavour)
+    # The debug kernel is built from what the default one came with.
+    home = debian.fetch(series, version, "cloud" if flavour == debug_kernel.FLAVOUR else flavour)
+    if flavour == debug_kernel.FLAVOUR:
+        debug_kernel.fetch(home)
     out = where / flavour
     tree, logs = out / "linux", out / "logs"
     lay_overlay(home, tree)
