@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run our selftests on a debug kernel; any report of the kernel's fails.
+
+usage: debug.py BUILT [LAB [TEST...]]
+
+BUILT is a folder that tools/kernel/build.py made for the flavour debug, LAB
+names machines (default: amd), TEST some of the tests (default: all).
+"""
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("kernel", "lab", "test")]
+
+import fleet
+from console import JobError, main, say
+from run import Reader
+from tally import Tally
+
+HOST_SECONDS = 5400
+# KASAN takes an eighth of it.
+MEMORY = 2048
+
+
+def choose(built, names):
+    tests = {path.name: path for path in sorted((built / "tests").glob("*_test"))}
+    unknown = [name for name in names if name not in tests]
+    if unknown or not tests:
+        raise JobError(f"no test {', '.join(unknown)} in {built}/tests; there is"
+                       f" {', '.join(tests)}")
+    return [tests[name] for name in names or tests]
+
+
+def debug(argv):
+    if not argv:
+        say(__doc__.strip())
+        return 2
+    built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
+    labs = fleet.chosen(lab)
+    if not labs:
+        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    tally = Tally()
+    reader = Reader(tally, " debug")
+    for machine in fleet.run(labs, built, Path(__file__).with_name("in-lab"),
+                             choose(built, names), reader.line,
+                             ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY)]):
+        # The lab's status is 125 if the kernel reported anything.
+        quiet = machine.status == 0 and machine.name not in reader.programs
+        tally.add("PASS" if quiet else "FAIL", f"{machine.name} debug: no report by the kernel",
+                  "" if quiet else f"status {machine.status}; see {machine.work}/console.log")
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(debug, sys.argv[1:])
