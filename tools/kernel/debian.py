@@ -121,13 +121,33 @@ def unpack_module(path, where):
         shutil.copy(path, where)
 
 
+def keep_headers(raw, source, where):
+    """Copy to WHERE the headers below RAW that this flavour has otherwise than SOURCE."""
+    for top in sorted((raw / "usr/src").glob("linux-headers-*-common*")):
+        for folder in ("include", "arch/x86/include"):
+            for path in (top / folder).rglob("*.h"):
+                name = path.relative_to(top)
+                if not (source / name).exists() or \
+                        (source / name).read_bytes() != path.read_bytes():
+                    (where / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, where / name)
+
+
+def packages_of(flavour, name):
+    """The packages that make a flavour; rt's headers tell how its source is patched."""
+    names = [f"linux-image-{name}-unsigned", f"linux-headers-{name}"]
+    if flavour == "rt":
+        names.append("linux-headers-" + name.replace("-rt-amd64", "-common-rt"))
+    return names
+
+
 def fetch_flavour(version, flavour, name, home):
     with tempfile.TemporaryDirectory(dir=home) as tmp:
         raw, whole = Path(tmp) / "raw", Path(tmp) / "whole"
         raw.mkdir()
-        download([f"linux-image-{name}-unsigned", f"linux-headers-{name}"], version,
-                 raw, home / f"{flavour}.log")
+        download(packages_of(flavour, name), version, raw, home / f"{flavour}.log")
         (whole / "stock").mkdir(parents=True)
+        keep_headers(raw, home / "source", whole / "headers")
         shutil.copy(raw / f"boot/vmlinuz-{name}", whole / "vmlinuz")
         shutil.copy(raw / f"boot/config-{name}", whole / "config")
         shutil.copy(raw / f"usr/src/linux-headers-{name}/Module.symvers", whole)
@@ -146,7 +166,7 @@ def fetch(series, wanted, flavour):
         version = resolve(series, wanted, flavour)
         home = home_of(version)
         home.mkdir(exist_ok=True)
+        fetch_source(series, version, home)
         if not (home / flavour).exists():
             fetch_flavour(version, flavour, release(series, version, flavour), home)
-        fetch_source(series, version, home)
     return home
