@@ -25,6 +25,7 @@ from tally import Tally
 
 KSFT_SKIP = 4
 KILLED = 137
+NO_MODULES = 126
 HOST_SECONDS = 5400
 LIST = "regress-list"
 WHERE = re.compile(r"==== Test Assertion Failure ====")
@@ -90,7 +91,9 @@ class Reader:
                 outcome.lines.append(text)
 
     def end(self, machine, modules, test, outcome):
-        if modules == "stock":
+        if outcome.status == NO_MODULES:
+            self.tally.add("FAIL", f"{machine} {test}", f"{modules} modules: {outcome.reason()}")
+        elif modules == "stock":
             self.stock[machine] = outcome
         else:
             self.judge(f"{machine} {test}", self.stock.pop(machine), outcome)

@@ -36,6 +36,11 @@ class ReaderTest(unittest.TestCase):
         worse = [GOOD[0], GOOD[1], "not ok 1 first", *GOOD[3:]]
         self.assertEqual(self.totals(GOOD, worse), (0, 1, 0))
 
+    def test_modules_that_do_not_load_are_no_result(self):
+        stuck = ["status 126", "with-kvm: stock: kvm does not unload", "end"]
+        self.assertEqual(self.totals(stuck, [])[1], 1)
+        self.assertEqual(self.totals(GOOD, stuck)[1], 1)
+
     def test_skip_says_why(self):
         self.assertEqual(self.totals(SKIPPED, SKIPPED), (0, 0, 1))
         self.assertIn("(Requirement not met: no such CPU)", self.said.getvalue())
