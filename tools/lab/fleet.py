@@ -8,6 +8,8 @@ from pathlib import Path
 LAB = Path(__file__).resolve().parent / "lab.py"
 MACHINES = ("intel", "amd")
 SCRIPT = "/lab/script"
+# What a machine needs for the kernels of one flavour, see qemu.py.
+FLAVOUR_OPTIONS = {("amd", "rt"): ["--cpu-flags=-hypervisor"]}
 
 
 class Machine:
@@ -22,7 +24,8 @@ class Machine:
         sets = [f"--kvm={path.name}={path}" for path in sorted((built / "kvm").iterdir())]
         self.command = [sys.executable, str(LAB), "run", "--lab", name, "--kernel",
                         str(built / "vmlinuz"), "--work", str(self.work), *sets, *files,
-                        f"--file={script}:{SCRIPT}", *options, "--", "sh", SCRIPT]
+                        f"--file={script}:{SCRIPT}", *FLAVOUR_OPTIONS.get((name, built.name), []),
+                        *options, "--", "sh", SCRIPT]
 
     def run(self, on_line):
         with subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
