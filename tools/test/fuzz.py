@@ -19,6 +19,7 @@ from console import JobError, main, say
 from run import Reader
 from tally import Tally
 
+TEST = "pv_mmio_diff_test"
 DEFAULT_TIME = 60
 NO_LIMIT = 10 ** 12
 # The machines' clocks are made of instructions: how much slower than ours they run.
@@ -57,16 +58,16 @@ def host_limit(seconds, cases):
     return BOOT_SECONDS + min(by_time, cases // CASES_PER_SECOND)
 
 
-def script(folder, seed, seconds, cases):
+def script(folder, seed, seconds, test, options):
+    """What runs TEST in the lab, told in its machine's time how long."""
     # Of its own: two of these jobs may run side by side.
     path = folder / f"in-lab-{seed:x}"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/busybox sh\n"
-                    "echo begin patched pv_mmio_diff_test\n" +
+                    f"echo begin patched {test}\n" +
                     "".join(f"grep -q {vendor} /proc/cpuinfo && seconds={seconds / factor}\n"
                             for vendor, factor in CLOCKS.items()) +
-                    f"with-kvm patched /lab/bin/pv_mmio_diff_test -s {seed:#x} -n {cases}"
-                    " -t \"$seconds\" 2>&1\n"
+                    f"with-kvm patched /lab/bin/{test} {options} -t \"$seconds\" 2>&1\n"
                     "echo end $?\n"
                     "exit 0\n")
     return path
@@ -86,8 +87,8 @@ def fuzz(argv):
     say(f"again with: make fuzz SEED={seed:#x}")
     tally = Tally()
     reader = Progress(tally)
-    for machine in fleet.run(labs, built, script(built.parent / "fuzz", seed, seconds, cases),
-                             [built / "tests/pv_mmio_diff_test"], reader.line,
+    in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}")
+    for machine in fleet.run(labs, built, in_lab, [built / "tests" / TEST], reader.line,
                              ["--timeout", str(host_limit(seconds, cases))]):
         ended = machine.status == 0 and machine.name not in reader.programs
         tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
