@@ -13,6 +13,8 @@ CASES = {
     "exit_floor": ("exit re-entered at once", None),
     "vmcall": ("unknown hypercall", None),
     "cpuid": ("cpuid", None),
+    "l2_movw": ("memory I/O, DATAMATCH, from L2", None),
+    "l2_movw_fast": ("PV store from L2", None),
 }
 SETS = ("stock", "patched")
 REFERENCE = ("stock", "outw")

@@ -6,6 +6,7 @@
 #define SELFTEST_KVM_DOORBELL_BENCH_CASES_H
 
 #include "bench.h"
+#include "pv_mmio_l2.h"
 
 #define NR_WARMUP	16
 #define UNKNOWN_HC	0x70766dff
@@ -70,11 +71,26 @@ BUILD_GUEST(vmcall, "vmcall")
 BUILD_GUEST(vmmcall, "vmmcall")
 BUILD_GUEST(cpuid, "cpuid")
 
+/* The same in L2, which comes to its end by itself. */
+#define BUILD_GUEST_L2(name)				\
+static void guest_l2_##name(void)			\
+{							\
+	struct l2_exit exit;				\
+							\
+	l1_prepare(guest_##name);			\
+	exit = l1_run();				\
+	GUEST_FAIL("L2 left to L1 with exit %lu", exit.raw_reason); \
+}
+
+BUILD_GUEST_L2(movw)
+BUILD_GUEST_L2(movw_fast)
+
 struct bench_case {
 	const char *name;
 	void (*guest)(void);	/* NULL: this host's hypercall instruction */
 	enum bus bus;		/* what the access rings */
 	bool to_userspace;
+	bool in_l2;
 	bool needs_hc_mmio_write;
 	bool checks_result;
 	s64 result;
@@ -98,6 +114,9 @@ static const struct bench_case cases[] = {
 	{ "movw_fast_userspace", guest_movw_fast, .to_userspace = true, .regs = { VALUE },
 	  .addr_in = ADDR_RDX },
 	{ "cpuid", guest_cpuid },
+	{ "l2_movw", guest_l2_movw, MMIO, .in_l2 = true, .regs = { VALUE }, .addr_in = ADDR_RDX },
+	{ "l2_movw_fast", guest_l2_movw_fast, MMIO, .in_l2 = true, .regs = { VALUE },
+	  .addr_in = ADDR_RDX },
 };
 
 #endif /* SELFTEST_KVM_DOORBELL_BENCH_CASES_H */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A minimal L1 hypervisor, on VMX or SVM, and its L2.  They share the VM's page
+ * tables, code and data.  L1's EPT or NPT maps the VM's low memory and the pages
+ * at L2_CODE_GPA and L2_MMIO_GPA one to one, until L1 changes it.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_L2_H
+#define SELFTEST_KVM_PV_MMIO_L2_H
+
+#include "pv_mmio.h"
+
+#define L2_CODE_GPA	0xc0000000ul	/* 2 MiB each, in pages of 4 KiB */
+#define L2_MMIO_GPA	0xd0000000ul
+
+/* EPT and NPT agree on these. */
+#define L2_PTE_PRESENT	BIT(0)
+#define L2_PTE_WRITABLE	BIT(1)
+
+enum l2_exit_reason { L2_CALLED = 1, L2_TDP_FAULT, L2_OUT, L2_EXCEPTION, L2_STEPPED, L2_OTHER };
+
+/* What L1 sees of L2's exit; @gpa and @info belong to an L2_TDP_FAULT. */
+struct l2_exit {
+	enum l2_exit_reason reason;
+	u64 raw_reason;
+	u64 gpa;
+	u64 info;	/* exit qualification or EXITINFO1 */
+};
+
+struct l2_gprs {
+	u64 rax, rbx, rcx, rdx, rsi, rdi, rbp;
+	u64 r8, r9, r10, r11, r12, r13, r14, r15;
+};
+
+/* The host's side.  l2_lacks() says why there can be no L2, or NULL. */
+const char *l2_lacks(void);
+void l2_create(struct kvm_vm *vm);
+
+/* L1's side. */
+extern struct l2_gprs l2_gprs;
+
+/* @code never returns. */
+void l1_prepare(void (*code)(void));
+/* Up to the next exit that L1 gets. */
+struct l2_exit l1_run(void);
+void l1_skip(u64 len);
+u64 l1_get_l2_rip(void);
+/* The entry of L1's that maps a page at L2_CODE_GPA or L2_MMIO_GPA. */
+u64 *l1_pte(u64 l2_gpa);
+/* With L1's own flush, INVEPT or TLB_CONTROL. */
+void l1_flush(void);
+void l1_inject(u8 vector);
+void l1_intercept_out(void);
+void l1_intercept_db(void);
+void l1_intercept_steps(bool on);	/* VMX only: the monitor trap flag */
+void l1_set_l2_rflags(u64 rflags);
+void l1_set_l2_user(void);
+
+/* L2's side: vmcall or vmmcall, all registers but RSP may change. */
+void l2_call(u64 rax, u64 rbx, u64 rcx, u64 rdx, u64 rsi);
+
+#endif /* SELFTEST_KVM_PV_MMIO_L2_H */
