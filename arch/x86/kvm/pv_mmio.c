@@ -12,6 +12,7 @@
 #include "lapic.h"
 #include "mmu.h"
 #include "pv_mmio_fast.h"
+#include "pv_mmio_nested.h"
 #include "pv_mmio_site.h"
 #include "smm.h"
 #include "trace.h"
@@ -152,14 +153,6 @@ static gpa_t store_gpa(struct kvm_vcpu *vcpu, unsigned long linear, gpa_t addr,
 {
 	gpa_t gpa;
 
-	/*
-	 * @addr is L2's.  The emulator doesn't compare it either: it takes what
-	 * L2's and L1's tables make of @linear now, as L1 may have changed its
-	 * mapping without a flush.
-	 */
-	if (mmu_is_nested(vcpu))
-		return kvm_mmu_gva_to_gpa_write(vcpu, linear, NULL);
-
 	if (direct && kvm_pv_mmio_is_store(error_code))
 		return offset_in_page(linear ^ addr) ? INVALID_GPA : addr;
 
@@ -193,7 +186,12 @@ check_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct, u64 error_code,
 	if (!state_is_plain(vcpu, store->rflags))
 		return KVM_PV_MMIO_STATE;
 
-	store->gpa = store_gpa(vcpu, linear, addr, direct, error_code);
+	/* Behind L1's tables @addr is L2's: the emulator ignores it too. */
+	if (mmu_is_nested(vcpu))
+		store->insn_len = kvm_pv_mmio_l2_resolve(vcpu, store->width,
+							 linear, &store->gpa);
+	else
+		store->gpa = store_gpa(vcpu, linear, addr, direct, error_code);
 	if (store->gpa == INVALID_GPA ||
 	    !kvm_vcpu_is_legal_gpa(vcpu, store->gpa))
 		return KVM_PV_MMIO_ADDRESS;
@@ -201,7 +199,8 @@ check_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct, u64 error_code,
 	if (kvm_pv_mmio_gpa_is_ram(vcpu, store->gpa))
 		return KVM_PV_MMIO_RAM;
 
-	store->insn_len = kvm_pv_mmio_site_read(vcpu, store->width);
+	if (!mmu_is_nested(vcpu))
+		store->insn_len = kvm_pv_mmio_site_read(vcpu, store->width);
 	return store->insn_len ? KVM_PV_MMIO_IN_KERNEL : KVM_PV_MMIO_CODE;
 }
 

@@ -12,10 +12,6 @@
 
 #define HYPERCALL_LEN	3
 
-/* Fields of a page table entry in long mode. */
-#define PTE_INDEX_BITS	9
-#define PTE_ADDRESS	GENMASK_ULL(51, 12)
-
 struct insn_bytes {
 	u8 len;
 	u8 byte[4];
@@ -40,7 +36,7 @@ static struct insn_bytes insn_bytes(struct kvm_vcpu *vcpu,
 	return hypercall;
 }
 
-static void __user *guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa)
+void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	unsigned long hva = kvm_vcpu_gfn_to_hva(vcpu, gpa_to_gfn(gpa));
 
@@ -55,20 +51,20 @@ static gpa_t site_translate(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site
 {
 	int level = kvm_is_cr4_bit_set(vcpu, X86_CR4_LA57) ? PT64_ROOT_5LEVEL :
 							     PT64_ROOT_4LEVEL;
-	gpa_t table = site->cr3 & PTE_ADDRESS;
+	gpa_t table = site->cr3 & KVM_PV_MMIO_PTE_ADDRESS;
 	struct kvm_pv_mmio_pte *pte = site->ptes;
 	int shift;
 
 	for (; level; level--, pte++) {
-		shift = PAGE_SHIFT + (level - 1) * PTE_INDEX_BITS;
-		pte->where = guest_pointer(vcpu, table + 8 *
+		shift = PAGE_SHIFT + (level - 1) * KVM_PV_MMIO_INDEX_BITS;
+		pte->where = kvm_pv_mmio_guest_pointer(vcpu, table + 8 *
 					   ((site->rip >> shift) &
 					    (PTRS_PER_PTE - 1)));
 		if (!pte->where || get_user(pte->value, pte->where) ||
 		    !(pte->value & PT_PRESENT_MASK))
 			return INVALID_GPA;
 
-		table = pte->value & PTE_ADDRESS;
+		table = pte->value & KVM_PV_MMIO_PTE_ADDRESS;
 		site->nr_ptes++;
 		if (level == PG_LEVEL_4K || pte->value & PT_PAGE_SIZE_MASK)
 			return (table & ~(BIT_ULL(shift) - 1)) |
@@ -77,27 +73,26 @@ static gpa_t site_translate(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site
 	return INVALID_GPA;
 }
 
-/* Note where the code is: a word that doesn't cross its page. */
-static bool site_locate(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site, gpa_t gpa,
-			const struct insn_bytes *bytes)
+bool kvm_pv_mmio_site_locate(struct kvm_vcpu *vcpu,
+			     struct kvm_pv_mmio_site *site, gpa_t gpa)
 {
+	struct insn_bytes bytes = insn_bytes(vcpu, site->insn);
 	int shift = 0;
 
 	if (offset_in_page(gpa) > PAGE_SIZE - sizeof(u32))
 		shift = offset_in_page(gpa) - (PAGE_SIZE - sizeof(u32));
 
-	site->code = guest_pointer(vcpu, gpa - shift);
+	site->code = kvm_pv_mmio_guest_pointer(vcpu, gpa - shift);
 	if (!site->code)
 		return false;
 
-	memcpy((u8 *)&site->code_value + shift, bytes->byte, bytes->len);
-	memset((u8 *)&site->code_mask + shift, 0xff, bytes->len);
-	site->len = bytes->len;
+	memcpy((u8 *)&site->code_value + shift, bytes.byte, bytes.len);
+	memset((u8 *)&site->code_mask + shift, 0xff, bytes.len);
+	site->len = bytes.len;
 	return true;
 }
 
-static bool site_learn(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
-		       const struct insn_bytes *bytes)
+static bool site_learn(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site)
 {
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct x86_exception e;
@@ -109,12 +104,13 @@ static bool site_learn(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 	    gpa != mmu->gva_to_gpa(vcpu, mmu, site->rip, PFERR_FETCH_MASK, &e))
 		return false;
 
-	return site_locate(vcpu, site, gpa, bytes) && kvm_pv_mmio_site_unchanged(site);
+	return kvm_pv_mmio_site_locate(vcpu, site, gpa) &&
+	       kvm_pv_mmio_site_unchanged(site);
 }
 
 /*
- * Code in two pages is rare, and that of L2 lies behind two sets of tables: it's
- * read each time, and not remembered.
+ * Code in two pages is rare, and that of L2 lies behind L1's tables:
+ * it's read each time, and not remembered here.
  */
 static bool code_is(struct kvm_vcpu *vcpu, unsigned long rip,
 		    const struct insn_bytes *bytes)
@@ -190,7 +186,7 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
 	if (len)
 		return len;
 
-	if (!site_learn(vcpu, &site, &bytes))
+	if (!site_learn(vcpu, &site))
 		return 0;
 
 	site_remember(vcpu, &site);
@@ -201,4 +197,6 @@ void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu)
 {
 	kfree(vcpu->arch.pv_mmio.sites);
 	vcpu->arch.pv_mmio.sites = NULL;
+	kvfree(vcpu->arch.pv_mmio.l2_sites);
+	vcpu->arch.pv_mmio.l2_sites = NULL;
 }

@@ -33,6 +33,10 @@ enum kvm_pv_mmio_insn {
 	KVM_PV_MMIO_ANY_STORE,
 };
 
+/* Fields of a page table entry in long mode. */
+#define KVM_PV_MMIO_INDEX_BITS	9
+#define KVM_PV_MMIO_PTE_ADDRESS	GENMASK_ULL(51, 12)
+
 struct kvm_pv_mmio_pte {
 	u64 __user *where;
 	u64 value;
@@ -149,5 +153,12 @@ int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn);
 /* Remember what the caller has read. */
 void kvm_pv_mmio_site_note(struct kvm_vcpu *vcpu, unsigned long rip,
 			   unsigned long cr3, enum kvm_pv_mmio_insn insn);
+
+/* NULL if there's no guest memory. */
+void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa);
+
+/* Note where the code is: at @gpa, in a word that doesn't cross its page. */
+bool kvm_pv_mmio_site_locate(struct kvm_vcpu *vcpu,
+			     struct kvm_pv_mmio_site *site, gpa_t gpa);
 
 #endif /* __KVM_X86_PV_MMIO_SITE_H */

@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+struct kvm_pv_mmio_l2_sites;
 struct kvm_pv_mmio_sites;
 
 /* All-zero is the state of a new VM: the store is on, the hypercall off. */
@@ -18,6 +19,7 @@ struct kvm_pv_mmio_vm {
 struct kvm_pv_mmio_vcpu {
 	/* NULL until a guest rings; only the vCPU's own thread looks. */
 	struct kvm_pv_mmio_sites *sites;
+	struct kvm_pv_mmio_l2_sites *l2_sites;
 	/* The hypercall that waits for the VMM, in case the VMM moves RIP. */
 	unsigned long hypercall_rip;
 };
