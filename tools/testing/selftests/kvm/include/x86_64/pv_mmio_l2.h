@@ -13,8 +13,8 @@
 #define L2_MMIO_GPA	0xd0000000ul
 
 /* EPT and NPT agree on these. */
-#define L2_PTE_PRESENT	BIT(0)
 #define L2_PTE_WRITABLE	BIT(1)
+#define L2_PTE_RIGHTS	0x7ull
 
 enum l2_exit_reason { L2_CALLED = 1, L2_TDP_FAULT, L2_OUT, L2_EXCEPTION, L2_STEPPED, L2_OTHER };
 
@@ -31,19 +31,26 @@ struct l2_gprs {
 	u64 r8, r9, r10, r11, r12, r13, r14, r15;
 };
 
-/* The host's side.  l2_lacks() says why there can be no L2, or NULL. */
+/*
+ * The host's side.  Why there can be no L2, or NULL; l2_lacks_cpu() is about one
+ * without nested paging.
+ */
 const char *l2_lacks(void);
+const char *l2_lacks_cpu(void);
 void l2_create(struct kvm_vm *vm);
 
 /* L1's side. */
 extern struct l2_gprs l2_gprs;
 
+/* Ahead of l1_prepare(); without it, L2's tables are of L1's addresses. */
+void l1_use_tdp(bool on);
 /* @code never returns. */
 void l1_prepare(void (*code)(void));
 /* Up to the next exit that L1 gets. */
 struct l2_exit l1_run(void);
 void l1_skip(u64 len);
 u64 l1_get_l2_rip(void);
+void l1_set_l2_rip(u64 rip);
 /* The entry of L1's that maps a page at L2_CODE_GPA or L2_MMIO_GPA. */
 u64 *l1_pte(u64 l2_gpa);
 /* With L1's own flush, INVEPT or TLB_CONTROL. */
@@ -51,9 +58,13 @@ void l1_flush(void);
 void l1_inject(u8 vector);
 void l1_intercept_out(void);
 void l1_intercept_db(void);
+void l1_intercept_call(bool on);	/* SVM only: with VMX it always is */
 void l1_intercept_steps(bool on);	/* VMX only: the monitor trap flag */
 void l1_set_l2_rflags(u64 rflags);
 void l1_set_l2_user(void);
+
+/* vmcall or vmmcall, HYPERCALL_INSN_LEN bytes. */
+const char *l2_call_insn(void);
 
 /* L2's side: vmcall or vmmcall, all registers but RSP may change. */
 void l2_call(u64 rax, u64 rbx, u64 rcx, u64 rdx, u64 rsi);

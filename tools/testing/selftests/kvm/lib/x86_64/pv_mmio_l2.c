@@ -14,15 +14,21 @@
 
 struct l2_tables l2_tables;
 
+const char *l2_lacks_cpu(void)
+{
+	if (host_cpu_is_amd)
+		return kvm_cpu_has(X86_FEATURE_SVM) ? NULL : "KVM offers no SVM to guests";
+
+	return kvm_cpu_has(X86_FEATURE_VMX) ? NULL : "KVM offers no VMX to guests";
+}
+
 const char *l2_lacks(void)
 {
-	if (host_cpu_is_amd) {
-		if (!kvm_cpu_has(X86_FEATURE_SVM))
-			return "KVM offers no SVM to guests";
+	if (l2_lacks_cpu())
+		return l2_lacks_cpu();
+	if (host_cpu_is_amd)
 		return kvm_cpu_has(X86_FEATURE_NPT) ? NULL : "KVM offers no NPT to guests";
-	}
-	if (!kvm_cpu_has(X86_FEATURE_VMX))
-		return "KVM offers no VMX to guests";
+
 	return kvm_cpu_has_ept() ? NULL : "KVM offers no EPT to guests";
 }
 
@@ -60,7 +66,7 @@ void l2_create(struct kvm_vm *vm)
 	if (host_cpu_is_amd)
 		vcpu_alloc_svm(vm, &cpu);
 	else
-		vcpu_alloc_vmx(vm, &cpu)->eptp_gpa = l2_tables.root_gpa;
+		vcpu_alloc_vmx(vm, &cpu);
 	l2_tables.cpu = (void *)cpu;
 	sync_global_to_guest(vm, l2_tables);
 }

@@ -5,7 +5,6 @@
 #include "pv_mmio_l2.h"
 #include "pv_mmio_l2_tables.h"
 
-#define CALL_LEN	3
 #define INVEPT_CONTEXT	1ul
 #define EVENT_VALID	BIT(31)
 #define STACK_SIZE	(4 * PAGE_SIZE)
@@ -16,6 +15,7 @@ struct l2_gprs l2_gprs;
 /* For the assembly below. */
 u8 l2_launched, l2_entry_failed;
 
+static bool l1_has_no_tdp;
 static u8 l2_stack[STACK_SIZE] __aligned(16);
 
 static struct vmcb *l1_vmcb(void)
@@ -144,18 +144,25 @@ struct l2_exit l1_run(void)
 	return vmx_exit();
 }
 
+void l1_use_tdp(bool on)
+{
+	l1_has_no_tdp = !on;
+}
+
 void l1_prepare(void (*code)(void))
 {
 	/* As if it had been called. */
 	u8 *rsp = l2_stack + STACK_SIZE - sizeof(u64);
+	u64 root = l1_has_no_tdp ? 0 : l2_tables.root_gpa;
 
 	if (l2_tables.is_svm) {
 		generic_svm_setup(l2_tables.cpu, code, rsp);
 		l1_vmcb()->save.rflags = X86_EFLAGS_FIXED;
-		l1_vmcb()->control.nested_ctl |= SVM_NESTED_CTL_NP_ENABLE;
-		l1_vmcb()->control.nested_cr3 = l2_tables.root_gpa;
+		l1_vmcb()->control.nested_ctl = root ? SVM_NESTED_CTL_NP_ENABLE : 0;
+		l1_vmcb()->control.nested_cr3 = root;
 		return;
 	}
+	((struct vmx_pages *)l2_tables.cpu)->eptp_gpa = root;
 	GUEST_ASSERT(prepare_for_vmx_operation(l2_tables.cpu));
 	GUEST_ASSERT(load_vmcs(l2_tables.cpu));
 	prepare_vmcs(l2_tables.cpu, code, rsp);
@@ -166,12 +173,17 @@ u64 l1_get_l2_rip(void)
 	return l2_tables.is_svm ? l1_vmcb()->save.rip : vmreadz(GUEST_RIP);
 }
 
-void l1_skip(u64 len)
+void l1_set_l2_rip(u64 rip)
 {
 	if (l2_tables.is_svm)
-		l1_vmcb()->save.rip += len;
+		l1_vmcb()->save.rip = rip;
 	else
-		vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + len);
+		vmwrite(GUEST_RIP, rip);
+}
+
+void l1_skip(u64 len)
+{
+	l1_set_l2_rip(l1_get_l2_rip() + len);
 }
 
 u64 *l1_pte(u64 l2_gpa)
@@ -227,6 +239,12 @@ void l1_intercept_db(void)
 		vmwrite(EXCEPTION_BITMAP, BIT(DB_VECTOR));
 }
 
+void l1_intercept_call(bool on)
+{
+	l1_vmcb()->control.intercept &= ~BIT_ULL(INTERCEPT_VMMCALL);
+	l1_vmcb()->control.intercept |= on ? BIT_ULL(INTERCEPT_VMMCALL) : 0;
+}
+
 void l1_intercept_steps(bool on)
 {
 	u64 controls = vmreadz(CPU_BASED_VM_EXEC_CONTROL) & ~CPU_BASED_MONITOR_TRAP;
@@ -255,6 +273,11 @@ void l1_set_l2_user(void)
 	vmwrite(GUEST_SS_SELECTOR, vmreadz(GUEST_SS_SELECTOR) | USER_RPL);
 	vmwrite(GUEST_CS_AR_BYTES, vmreadz(GUEST_CS_AR_BYTES) | USER_DPL);
 	vmwrite(GUEST_SS_AR_BYTES, vmreadz(GUEST_SS_AR_BYTES) | USER_DPL);
+}
+
+const char *l2_call_insn(void)
+{
+	return l2_tables.is_svm ? "\x0f\x01\xd9" : "\x0f\x01\xc1";
 }
 
 void l2_call(u64 rax, u64 rbx, u64 rcx, u64 rdx, u64 rsi)

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * L2's store, and other code where a store is known.
+ */
+#include "pv_mmio_nested_test.h"
+
+void l2_store(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	l2_call(0, 0, 0, 0, 0);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+void l1_begin(void (*code)(void))
+{
+	struct l2_exit exit;
+
+	l1_prepare(code);
+	exit = l1_run();
+	GUEST_ASSERT(exit.reason == L2_CALLED);
+	l1_skip(HYPERCALL_INSN_LEN);
+}
+
+struct l2_exit l1_log_exit(void)
+{
+	struct l2_exit exit = l1_run();
+
+	guest_log(exit.reason);
+	if (exit.reason == L2_TDP_FAULT) {
+		guest_log(exit.gpa);
+		guest_log(exit.info);
+	}
+	return exit;
+}
+
+void l1_end(void)
+{
+	l1_log_exit();
+	GUEST_DONE();
+}
+
+static void guest_load(void)
+{
+	l1_begin(l2_store);
+	WRITE_ONCE(*(u16 *)SCENE_CODE_GPA, 0x028b);
+	l1_end();
+}
+
+static void guest_store_rbx(void)
+{
+	l1_begin(l2_store);
+	WRITE_ONCE(*(u16 *)SCENE_CODE_GPA, 0x1a89);
+	l1_end();
+}
+
+/* L1 gives L2 another page of code. */
+static void guest_other_page(void)
+{
+	l1_begin(l2_store);
+	*l1_pte(SCENE_CODE_GPA) += PAGE_SIZE;
+	l1_flush();
+	l1_end();
+}
+
+static void l2_store_only(void)
+{
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+/* L1 knows the store, and L2 has the same RIP and CR3. */
+static void guest_l1_knows(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	*l1_pte(SCENE_CODE_GPA) += PAGE_SIZE;
+	l1_prepare(l2_store_only);
+	l1_end();
+}
+
+/* The other way round: L2's store is in the second page. */
+static void guest_l2_knows(void)
+{
+	*l1_pte(SCENE_CODE_GPA) += PAGE_SIZE;
+	l1_begin(l2_store);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+/* L2 goes on at the known store, at CPL 3, and calls L1 behind it. */
+static void guest_user(void)
+{
+	l1_begin(l2_store);
+	memcpy((void *)(SCENE_CODE_GPA + L2_STORE_LEN), l2_call_insn(), HYPERCALL_INSN_LEN);
+	l2_gprs.rax = SCENE_VALUE;
+	l2_gprs.rdx = MMIO_GPA;
+	l2_gprs.rcx = PV_MMIO_RCX(4, MMIO_GPA);
+	l1_set_l2_user();
+	l1_set_l2_rip(SCENE_CODE_GPA);
+	l1_flush();
+	l1_end();
+}
+
+/* L1 stays out of it: to skip its vmrun, KVM may have to decode. */
+static void l2_store_alone(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	l2_store_only();
+}
+
+static void guest_plain(void)
+{
+	l1_prepare(l2_store_alone);
+	l1_end();
+}
+
+/* No nested paging: L2's tables are of L1's addresses. */
+static void guest_without_tdp(void)
+{
+	l1_use_tdp(false);
+	guest_plain();
+}
+
+static void l2_match(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_store_code(MMIO_GPA, SCENE_RBX, SCENE_CODE_GPA);
+	guest_store_code(MMIO_GPA, SCENE_VALUE + 1, SCENE_CODE_GPA);
+	guest_store_code(FAR_GPA, SCENE_VALUE, SCENE_CODE_GPA);
+	guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA);
+	GUEST_DONE();
+}
+
+static void guest_match(void)
+{
+	l1_prepare(l2_match);
+	l1_end();
+}
+
+static void create(struct scene *s)
+{
+	l2_create(s->vm);
+}
+
+static void create_two_pages(struct scene *s)
+{
+	create(s);
+	scene_tell_values(s);
+	SCENE_PUT_CODE(s, PAGE_SIZE, STORE_RBX_RET);
+}
+
+static void create_two_pages_swapped(struct scene *s)
+{
+	create_two_pages(s);
+	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
+	SCENE_PUT_CODE(s, PAGE_SIZE, "\x89\x02\xc3");
+}
+
+static void create_tell_values(struct scene *s)
+{
+	create(s);
+	scene_tell_values(s);
+}
+
+static void allow_user(struct scene *s, u64 stage)
+{
+	static const u64 pages[] = { SCENE_CODE_GPA, MMIO_GPA };
+	int i, level;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		for (level = PG_LEVEL_512G; level >= PG_LEVEL_4K; level--)
+			*scene_pte(s, pages[i], level) |= PTE_USER_MASK;
+}
+
+/* To a new VM, with the memory of the old one, in the middle of L2. */
+static void move(struct scene *s, u64 stage)
+{
+	struct kvm_x86_state *state;
+
+	vcpu_run_complete_io(s->vcpu);
+	state = vcpu_save_state(s->vcpu);
+	close(s->stats_fd);
+	kvm_vm_release(s->vm);
+	s->vcpu = vm_recreate_with_one_vcpu(s->vm);
+	s->stats_fd = vcpu_get_stats_fd(s->vcpu);
+	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, s->feature_on);
+	scene_set_bell(s, 0, MMIO_GPA, 4, 0);
+	vcpu_load_state(s->vcpu, state);
+	kvm_x86_state_cleanup(state);
+}
+
+#define RINGS_AS_KNOWN	.decode = DECODE_NEVER, .rings = { 1 }, SCENE_LOG(SCENE_VALUE)
+
+static const struct scene_case scenes[] = {
+	{ "a load where L2's store was", guest_load, create, SCENE_LOG(0xa5a5a5a5),
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks },
+	{ "another store where L2's was", guest_store_rbx, create_tell_values, .rings = { 0, 1 },
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "another page of code where L2's store was", guest_other_page, create_two_pages,
+	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "another store of L2 where L1's is", guest_l1_knows, create_two_pages,
+	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "another store of L1 where L2's is", guest_l2_knows, create_two_pages_swapped,
+	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "L2 at CPL 3", guest_user, create, allow_user, .rings = { 1 },
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(L2_CALLED) },
+	{ "from L2", guest_plain, create, RINGS_AS_KNOWN, .lacks = l2_lacks },
+	{ "from L2, L1 without nested paging", guest_without_tdp, create, RINGS_AS_KNOWN,
+	  .lacks = l2_lacks_cpu },
+	{ "from L2, DATAMATCH hit and miss", guest_match, create_tell_values,
+	  .decode = DECODE_EITHER, .rings = { 1, 1 }, .lacks = l2_lacks },
+	{ "from L2, moved to another VM in between", guest_plain, create, move,
+	  .rings = { 1 }, SCENE_LOG(SCENE_VALUE), .lacks = l2_lacks },
+};
+
+const struct nested_table nested_code_scenes = { scenes, ARRAY_SIZE(scenes) };

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * L1 changes what it passes through to L2, behind a store that is known.
+ */
+#include "pv_mmio_nested_test.h"
+
+#define RAM_PAGE	(SCENE_CODE_GPA + 2 * PAGE_SIZE)
+
+static void create(struct scene *s)
+{
+	l2_create(s->vm);
+	scene_set_bell(s, 1, FAR_GPA, 4, 0);
+}
+
+static void set_mapping(u64 pte, bool flush)
+{
+	*l1_pte(MMIO_GPA) = pte;
+	if (flush)
+		l1_flush();
+}
+
+/* The store faults to L1; L1 gives back what it took, and it's done. */
+static void l1_take_away(u64 rights, bool flush)
+{
+	u64 pte = *l1_pte(MMIO_GPA);
+
+	l1_begin(l2_store);
+	set_mapping(pte & ~rights, flush);
+	l1_log_exit();
+	guest_log(l1_get_l2_rip());
+	set_mapping(pte, true);
+	l1_end();
+}
+
+static void guest_read_only(void)
+{
+	l1_take_away(L2_PTE_WRITABLE, true);
+}
+
+static void guest_read_only_no_flush(void)
+{
+	l1_take_away(L2_PTE_WRITABLE, false);
+}
+
+static void guest_unmapped(void)
+{
+	l1_take_away(L2_PTE_RIGHTS, true);
+}
+
+static void guest_unmapped_no_flush(void)
+{
+	l1_take_away(L2_PTE_RIGHTS, false);
+}
+
+/* L1 never meant L2 to have the device. */
+static void guest_never_mapped(void)
+{
+	u64 pte = *l1_pte(MMIO_GPA);
+
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	set_mapping(pte & ~L2_PTE_RIGHTS, false);
+	l1_prepare(l2_store);
+	l1_log_exit();
+	GUEST_DONE();
+}
+
+static void l1_remap(u64 gpa, bool flush)
+{
+	l1_begin(l2_store);
+	set_mapping(*l1_pte(MMIO_GPA) - MMIO_GPA + gpa, flush);
+	l1_end();
+}
+
+static void guest_remap(void)
+{
+	l1_remap(FAR_GPA, true);
+}
+
+static void guest_remap_no_flush(void)
+{
+	l1_remap(FAR_GPA, false);
+}
+
+static void guest_remap_to_ram(void)
+{
+	l1_remap(RAM_PAGE, true);
+}
+
+static void log_ram(struct scene *s)
+{
+	scene_log(&s->result.host, *(u32 *)(s->code + RAM_PAGE - SCENE_CODE_GPA));
+	case_expect(*(u32 *)(s->code + RAM_PAGE - SCENE_CODE_GPA), SCENE_VALUE, "the RAM");
+}
+
+/* L2's own tables. */
+static void l2_remap(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	asm volatile("invlpg (%0)" : : "r"(MMIO_GPA) : "memory");
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+static void guest_l2_remaps(void)
+{
+	l1_prepare(l2_remap);
+	l1_end();
+}
+
+static void guest_l2_remaps_without_tdp(void)
+{
+	l1_use_tdp(false);
+	guest_l2_remaps();
+}
+
+static void to_far(struct scene *s, u64 stage)
+{
+	*scene_pte(s, MMIO_GPA, PG_LEVEL_4K) += FAR_GPA - MMIO_GPA;
+}
+
+/* What L1 sees must be what it sees with the feature off. */
+static void check_fault(struct scene *s)
+{
+	struct scene_log *log = addr_gva2hva(s->vm, (u64)&guest_scene_log);
+
+	case_expect(log->val[0], L2_TDP_FAULT, "L1's exit");
+	case_expect(log->val[1], MMIO_GPA, "the address of the fault");
+	if (log->nr > 3)
+		case_expect(log->val[3], SCENE_CODE_GPA, "L2's RIP at the fault");
+}
+
+#define FAULTS		.finish = check_fault, .any_log = true, .lacks = l2_lacks
+#define RINGS_FAR	.rings = { 0, 1 }, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE)
+
+static const struct scene_case scenes[] = {
+	{ "L1 write-protects the device", guest_read_only, create, .rings = { 1 }, FAULTS },
+	{ "L1 write-protects the device without a flush", guest_read_only_no_flush, create,
+	  .rings = { 1 }, FAULTS },
+	{ "L1 takes the device away", guest_unmapped, create, .rings = { 1 }, FAULTS },
+	{ "L1 takes the device away without a flush", guest_unmapped_no_flush, create,
+	  .rings = { 1 }, FAULTS },
+	{ "L1 keeps the device for itself", guest_never_mapped, create, FAULTS },
+	{ "L1 maps RAM in place of the device", guest_remap_to_ram, create, .finish = log_ram,
+	  .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "L1 maps another device", guest_remap, create, RINGS_FAR },
+	{ "L1 maps another device without a flush", guest_remap_no_flush, create, RINGS_FAR },
+	{ "L2 maps another device", guest_l2_remaps, create, to_far, RINGS_FAR },
+	{ "L2 maps another device, L1 without nested paging", guest_l2_remaps_without_tdp, create,
+	  to_far, .rings = { 0, 1 }, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
+};
+
+const struct nested_table nested_map_scenes = { scenes, ARRAY_SIZE(scenes) };
