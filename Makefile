@@ -42,8 +42,12 @@ build: packages ## fetch Debian's kernel, build our KVM and the tests for it
 
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"
+ifeq ($(LAB),)
+	@python3 tools/bench/profile.py $(BUILT) build/results
+	@python3 tools/bench/page.py build/results Documentation/virt/kvm/x86
+endif
 
-profile: build ## where a doorbell's instructions go, by function (emulated AMD machine, one CPU)
+profile: build ## where a doorbell's instructions go, by step (emulated AMD machine, one CPU)
 	@python3 tools/bench/profile.py $(BUILT) build/results
 
 test: build ## run all tests on the emulated machines

@@ -67,7 +67,7 @@ class Results:
 def bench_labs(labs, built):
     results = Results((built / "release").read_text().strip())
     machines = fleet.run(labs, built, SCRIPT, [built / "tests" / name for name in PROGRAMS],
-                         results.line, ["--timeout", "900"])
+                         results.line, ["--timeout", "2700"])
     for machine in machines:
         if machine.status:
             raise JobError(f"{machine.name}: the benchmark ended with status {machine.status};"

@@ -97,7 +97,7 @@ def run_machines(tally, labs, built, tests, kind="", options=()):
     reader = Reader(tally, kind)
     script = Path(__file__).with_name("in-lab")
     for machine in fleet.run(labs, built, script, tests, reader.line,
-                             ["--timeout", "1500", *options]):
+                             ["--timeout", "2700", *options]):
         ended = machine.status == 0 and machine.name not in reader.programs
         tally.add("PASS" if ended else "FAIL", f"{machine.name}{kind}: the machine ran to its end",
                   "" if ended else f"status {machine.status}")
