@@ -126,7 +126,9 @@ static __always_inline bool kvm_pv_mmio_signed(struct kvm_vcpu *vcpu)
 static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
 				     bool direct, u64 error_code, int *r)
 {
+	/* VMX asks ahead of its length-0 ioeventfds, and comes by once more. */
 	return unlikely(kvm_pv_mmio_signed(vcpu)) &&
+	       error_code != PFERR_RSVD_MASK &&
 	       __kvm_pv_mmio_store(vcpu, addr, direct, error_code, r);
 }
 
