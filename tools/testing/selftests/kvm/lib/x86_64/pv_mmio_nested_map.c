@@ -4,7 +4,10 @@
  */
 #include "pv_mmio_nested_test.h"
 
+#define PTE_GVA		0xd1000000ul	/* the page with L2's PTE of MMIO_GPA */
 #define RAM_PAGE	(SCENE_CODE_GPA + 2 * PAGE_SIZE)
+
+static u64 guest_pte_gva;
 
 static void create(struct scene *s)
 {
@@ -92,10 +95,13 @@ static void log_ram(struct scene *s)
 	case_expect(*(u32 *)(s->code + RAM_PAGE - SCENE_CODE_GPA), SCENE_VALUE, "the RAM");
 }
 
-/* L2's own tables. */
+/* L2's own tables, which it has to change itself: KVM may shadow them. */
 static void l2_remap(void)
 {
+	u64 *pte = (u64 *)guest_pte_gva;
+
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	WRITE_ONCE(*pte, *pte + FAR_GPA - MMIO_GPA);
 	asm volatile("invlpg (%0)" : : "r"(MMIO_GPA) : "memory");
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();
@@ -113,9 +119,14 @@ static void guest_l2_remaps_without_tdp(void)
 	guest_l2_remaps();
 }
 
-static void to_far(struct scene *s, u64 stage)
+static void create_map_pte(struct scene *s)
 {
-	*scene_pte(s, MMIO_GPA, PG_LEVEL_4K) += FAR_GPA - MMIO_GPA;
+	u64 *pte = scene_pte(s, MMIO_GPA, PG_LEVEL_4K);
+
+	create(s);
+	guest_pte_gva = PTE_GVA + (u64)pte % PAGE_SIZE;
+	virt_pg_map(s->vm, PTE_GVA, addr_hva2gpa(s->vm, pte) & PAGE_MASK);
+	sync_global_to_guest(s->vm, guest_pte_gva);
 }
 
 /* What L1 sees must be what it sees with the feature off. */
@@ -144,9 +155,9 @@ static const struct scene_case scenes[] = {
 	  .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
 	{ "L1 maps another device", guest_remap, create, RINGS_FAR },
 	{ "L1 maps another device without a flush", guest_remap_no_flush, create, RINGS_FAR },
-	{ "L2 maps another device", guest_l2_remaps, create, to_far, RINGS_FAR },
-	{ "L2 maps another device, L1 without nested paging", guest_l2_remaps_without_tdp, create,
-	  to_far, .rings = { 0, 1 }, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
+	{ "L2 maps another device", guest_l2_remaps, create_map_pte, RINGS_FAR },
+	{ "L2 maps another device, L1 without nested paging", guest_l2_remaps_without_tdp,
+	  create_map_pte, .rings = { 0, 1 }, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
 };
 
 const struct nested_table nested_map_scenes = { scenes, ARRAY_SIZE(scenes) };
