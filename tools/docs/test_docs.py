@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the documentation shows: examples that are there, numbers as in the headers."""
+import re
+import unittest
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+PAGES = REPO / "Documentation/virt/kvm/x86"
+EXAMPLES = REPO / "tools/testing/selftests/kvm/include/x86_64/pv_mmio_examples.h"
+UAPI = REPO / "include/uapi/linux"
+
+
+def text_of(name):
+    return (PAGES / name).read_text()
+
+
+class PagesTest(unittest.TestCase):
+    def test_examples_are_between_marks(self):
+        marks = re.findall(r"/\* example: .* \*/", EXAMPLES.read_text())
+        shown = [mark for page in PAGES.glob("*.rst")
+                 for mark in re.findall(r":start-after: (.*)", page.read_text())]
+        self.assertEqual(len(marks), len(set(marks)))
+        self.assertEqual(sorted(shown + ["/* example: end */"]), sorted(marks))
+
+    def test_numbers_are_those_of_the_header(self):
+        header = (UAPI / "kvm_pv_mmio.h").read_text()
+        page = text_of("pv-mmio-api.rst")
+        for name in ("KVM_CAP_X86_PV_MMIO", "KVM_CAP_X86_HC_MMIO_WRITE", "KVM_HC_MMIO_WRITE"):
+            number = re.search(rf"#define {name}\s+(\w+)", header).group(1)
+            self.assertIn(f"{name} ({number})", page)
+        for name in ("KVM_FEATURE_PV_MMIO", "KVM_FEATURE_HC_MMIO_WRITE"):
+            number = re.search(rf"#define {name}\s+(\w+)", header).group(1)
+            self.assertRegex(page, rf"{name} +{number} ")
+
+    def test_signature_of_the_assembly(self):
+        header = (UAPI / "kvm_pv_mmio.h").read_text()
+        signature = int(re.search(r"SIGNATURE\s+(\w+)ULL", header).group(1), 0)
+        example = REPO / "tools/testing/selftests/kvm/lib/x86_64/pv_mmio_example.S"
+        self.assertIn(f"${signature | 4:#x},", example.read_text())
+
+    def test_capability_has_the_fields_of_the_header(self):
+        struct = re.search(r"struct kvm_pci_doorbell_cap {(.*?)\n};",
+                           (UAPI / "kvm_pv_mmio_pci.h").read_text(), re.DOTALL).group(1)
+        sizes = {"__u8": 1, "__le16": 2, "__le32": 4}
+        rows, offset = [], 0
+        for kind, name in re.findall(r"^\t(\w+) (\w+);", struct, re.MULTILINE):
+            rows.append((str(offset), str(sizes[kind]), name))
+            offset += sizes[kind]
+        told = re.findall(r"^(\d+) +(\d) +(\w+)", text_of("pv-mmio-api.rst"), re.MULTILINE)
+        self.assertEqual([row for row in told if row[2] in {name for *_, name in rows}], rows)
+
+    def test_jobs_exist(self):
+        makefile = (REPO / "Makefile").read_text()
+        for page in PAGES.glob("*.rst"):
+            for job in re.findall(r"``make (\w+)", page.read_text()):
+                self.assertRegex(makefile, rf"(?m)^{job}:")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The examples of Documentation/virt/kvm/x86/pv-mmio*.rst, which show the parts
+ * between the marks.  pv_mmio_examples_test runs all of them.
+ */
+#ifndef SELFTEST_KVM_PV_MMIO_EXAMPLES_H
+#define SELFTEST_KVM_PV_MMIO_EXAMPLES_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <linux/kvm_pv_mmio.h>
+#include <linux/kvm_pv_mmio_pci_parse.h>
+
+/* example: VMM, probe */
+static inline bool vmm_has(int kvm_or_vm, long cap)
+{
+	return ioctl(kvm_or_vm, KVM_CHECK_EXTENSION, cap) == 1;
+}
+
+/* example: VMM, enable */
+static inline int vmm_set(int vm, uint32_t cap, bool on)
+{
+	struct kvm_enable_cap args = { .cap = cap, .args = { on } };
+
+	return ioctl(vm, KVM_ENABLE_CAP, &args) ? -errno : 0;
+}
+
+/* example: VMM, CPUID */
+static inline void vmm_set_cpuid_bit(struct kvm_cpuid2 *cpuid, int bit, bool on)
+{
+	struct kvm_cpuid_entry2 *entry = cpuid->entries;
+
+	for (; entry < cpuid->entries + cpuid->nent; entry++)
+		if (entry->function == KVM_CPUID_FEATURES)
+			entry->eax = (entry->eax & ~(1u << bit)) | (uint32_t)on << bit;
+}
+
+/* example: VMM, doorbell */
+static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, uint64_t value,
+				   int eventfd)
+{
+	struct kvm_ioeventfd args = {
+		.addr = gpa,
+		.len = length,
+		.datamatch = value,
+		.fd = eventfd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return ioctl(vm, KVM_IOEVENTFD, &args) ? -errno : 0;
+}
+
+/* example: guest, store */
+#define PV_STORE(width, insn)						\
+static inline void pv_store##width(void *where, uint64_t value) \
+{									\
+	uint64_t rcx = (KVM_PV_MMIO_SIGNATURE | (width)) ^ (uint64_t)where; \
+									\
+	asm volatile(insn "\n\t"					\
+		     "xor %%ecx, %%ecx"					\
+		     : "+c" (rcx) : "a" (value), "d" (where)		\
+		     : "memory", "cc");					\
+}
+
+PV_STORE(1, "movb %%al, (%%rdx)")
+PV_STORE(2, "movw %%ax, (%%rdx)")
+PV_STORE(4, "movl %%eax, (%%rdx)")
+PV_STORE(8, "movq %%rax, (%%rdx)")
+
+/* example: guest, CPUID */
+static inline void guest_cpuid(uint32_t leaf, uint32_t regs[4])
+{
+	asm volatile("cpuid" : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
+		     : "a" (leaf), "c" (0));
+}
+
+static inline bool guest_has(int bit)
+{
+	/* Other hypervisors' leaves may come first. */
+	uint32_t base, regs[4];
+
+	for (base = 0x40000000; base < 0x40010000; base += 0x100) {
+		guest_cpuid(base, regs);
+		if (regs[1] != 0x4b4d564b || regs[2] != 0x564b4d56 || regs[3] != 0x4d)
+			continue;	/* not "KVMKVMKVM" */
+		guest_cpuid(base + 1, regs);
+		return regs[0] & 1u << bit;
+	}
+	return false;
+}
+
+/* example: guest, hypercall */
+static inline long hypercall_mmio_write(bool on_amd, uint64_t gpa, uint64_t value,
+					uint64_t length)
+{
+	long ret = KVM_HC_MMIO_WRITE;
+
+	if (on_amd)
+		asm volatile("vmmcall" : "+a" (ret)
+			     : "b" (gpa), "c" (value), "d" (length), "S" (0ul) : "memory");
+	else
+		asm volatile("vmcall" : "+a" (ret)
+			     : "b" (gpa), "c" (value), "d" (length), "S" (0ul) : "memory");
+	return ret;
+}
+
+/* example: guest, device */
+static inline bool device_can_ring(const uint8_t config[KVM_PCI_CONFIG_SIZE],
+				   uint64_t bar_size, struct kvm_pci_doorbell_window *window,
+				   struct kvm_pci_doorbell *bell)
+{
+	uint64_t offset;
+
+	if (kvm_pci_doorbell_find(config, bell))
+		return false;
+
+	if (bell->ways & (KVM_PCI_DOORBELL_STORE | KVM_PCI_DOORBELL_HYPERCALL) &&
+	    kvm_pci_doorbell_address(bell, 0, bar_size, &offset))
+		return false;
+
+	return !kvm_pci_doorbell_claim(window, bell);
+}
+
+/* example: end */
+
+/* In assembly: the value in ESI, where to in RDI. */
+void pv_store4_asm(void *where, uint32_t value);
+
+#endif /* SELFTEST_KVM_PV_MMIO_EXAMPLES_H */

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The documentation's examples do what it says of them.
+ */
+#include "pv_mmio_examples.h"
+#include "doorbell_ways.h"
+
+#define GPA	0xd0000000ul
+#define RINGS_EACH	3
+#define VALUE	0x1122334455667788ul
+#define LOW(width)	(VALUE & (~0ul >> (64 - 8 * (width))))
+
+/* From where the selftests are built. */
+asm(".pushsection .text\n"
+	".include \"lib/x86_64/pv_mmio_example.S\"\n"
+	".popsection\n");
+
+static struct guest_view {
+	bool has_store, has_hypercall;
+	long result;
+} guest_view;
+
+static void guest_ring(void)
+{
+	void *bell = (void *)GPA;
+	int i;
+
+	guest_view.has_store = guest_has(KVM_FEATURE_PV_MMIO);
+	guest_view.has_hypercall = guest_has(KVM_FEATURE_HC_MMIO_WRITE);
+	for (i = 0; i < RINGS_EACH; i++) {
+		pv_store1(bell, VALUE);
+		pv_store2(bell, VALUE);
+		pv_store4(bell, VALUE);
+		pv_store8(bell, VALUE);
+	}
+	GUEST_SYNC(1);
+	for (i = 0; i < RINGS_EACH; i++)
+		pv_store4_asm(bell, VALUE);
+	GUEST_SYNC(2);
+	for (i = 0; i < RINGS_EACH; i++)
+		guest_view.result |= hypercall_mmio_write(host_cpu_is_amd, GPA, VALUE, 8);
+	GUEST_SYNC(3);
+}
+
+static bool run_to(struct kvm_vcpu *vcpu, u64 stage)
+{
+	struct ucall uc;
+
+	if (vcpu_run_bounded(vcpu))
+		return false;
+	return get_ucall(vcpu, &uc) == UCALL_SYNC && uc.args[1] == stage;
+}
+
+static void test_control(int vm)
+{
+	u32 call = KVM_CAP_X86_HC_MMIO_WRITE;
+
+	ksft_test_result(vmm_has(vm, KVM_CAP_X86_PV_MMIO) && vmm_has(vm, call) &&
+			 !vmm_has(vm, 0x70766dff), "VMM: probe\n");
+	ksft_test_result(!vmm_set(vm, call, true) && vmm_set(vm, 0x70766dff, true) == -EINVAL,
+			 "VMM: enable\n");
+}
+
+static void test_device(void)
+{
+	static struct kvm_pci_doorbell_window window;
+	struct kvm_pci_doorbell bell;
+	u8 config[KVM_PCI_CONFIG_SIZE];
+	bool first, same_again, small;
+
+	config_fill_device(config, 1);
+	small = device_can_ring(config, BELL_OFFSET, &window, &bell);
+	first = device_can_ring(config, BAR_SIZE, &window, &bell);
+	same_again = device_can_ring(config, BAR_SIZE, &window, &bell);
+	ksft_test_result(!small && first && !same_again, "guest: device\n");
+}
+
+static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
+{
+	struct guest_view *view = addr_gva2hva(vm, (u64)&guest_view);
+	int bells[4], i;
+	bool ok = true;
+
+	for (i = 0; i < ARRAY_SIZE(bells); i++) {
+		bells[i] = eventfd_create();
+		ok &= !vmm_add_doorbell(vm->fd, GPA, 1 << i, LOW(1 << i), bells[i]);
+	}
+	ksft_test_result(ok, "VMM: doorbell\n");
+
+	ok = run_to(vcpu, 1);
+	for (i = 0; i < ARRAY_SIZE(bells); i++)
+		ok &= eventfd_take(bells[i]) == RINGS_EACH;
+	ksft_test_result(ok, "guest: store\n");
+	ksft_test_result(view->has_store && view->has_hypercall == !hide, "guest: CPUID\n");
+	ksft_test_result(run_to(vcpu, 2) && eventfd_take(bells[2]) == RINGS_EACH,
+			 "guest: store in assembly\n");
+	ksft_test_result(run_to(vcpu, 3) && !view->result && eventfd_take(bells[3]) == RINGS_EACH,
+			 "guest: hypercall\n");
+	for (i = 0; i < ARRAY_SIZE(bells); i++)
+		close(bells[i]);
+}
+
+static void test_vm(bool hide)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_ring);
+	virt_pg_map(vm, GPA, GPA);
+	test_control(vm->fd);
+	vmm_set_cpuid_bit(vcpu->cpuid, KVM_FEATURE_HC_MMIO_WRITE, !hide);
+	vcpu_set_cpuid(vcpu);
+	test_guest(vm, vcpu, hide);
+	kvm_vm_free(vm);
+}
+
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
+		ksft_exit_skip("PV store and hypercall are not offered\n");
+	ksft_set_plan(1 + 2 * 7);
+
+	test_device();
+	test_vm(false);
+	test_vm(true);
+	ksft_finished();
+}
