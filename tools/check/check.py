@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[2]
 SELFTESTS = "tools/testing/selftests/kvm"
 NO_TAG = {"COPYING"}
 # The lab's busybox sh has "local", as dash has.
-SHELLS = {b"sh": "sh", b"bash": "bash", b"busybox sh": "dash"}
+SHELLS = {b"sh": "sh", b"bash": "bash", b"dash": "dash", b"busybox sh": "dash"}
 # A W=1 build of the kernel's own files isn't ours to judge.
 OURS = re.compile(r"\b(pv_mmio|hc_mmio_write|fast_mmio|ioeventfd_index)\b.*(warning|error):")
 

@@ -112,7 +112,8 @@ def run(argv):
         raise JobError(f"LAB={argv[1]}: no such machine; there is {', '.join(fleet.MACHINES)}")
     built = Path(argv[0]).resolve()
     tests = sorted((built / "tests").glob("*_test"))
-    tests += [built / "tools/pv-mmio", *sorted(TOOLS.glob("pv-mmio/*-in-lab"))]
+    tests += [built / "tools/pv-mmio", TOOLS / "host/kvm-modules"]
+    tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
     tally = Tally()
     units.run(tally)
     run_machines(tally, labs, built, tests)
