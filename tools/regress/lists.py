@@ -4,7 +4,7 @@
 # What is nearest to the code that we hook: exits, the emulator, MMIO and ports,
 # hypercalls, capabilities, CPUID, memslots, resets, SMM and nested guests.
 SHORT = """
-    coalesced_io_test set_memory_region_test kvm_binary_stats_test cpuid_test
+    coalesced_io_test kvm_binary_stats_test cpuid_test
     cr4_cpuid_sync_test debug_regs exit_on_emulation_failure_test
     fix_hypercall_test hwcr_msr_test hyperv_cpuid hyperv_evmcs hyperv_extended_hypercalls
     hyperv_features hyperv_svm_test kvm_pv_test max_vcpuid_cap_test platform_info_test
