@@ -3,13 +3,15 @@
 # Every job by name; "make help" lists them.
 
 # Which of Debian's kernels: the series, the version ("" is the newest on
-# offer) and the flavour (cloud, generic or rt).
+# offer) and the flavour (cloud, generic, rt, or debug, which is built here).
 KERNEL ?= 6.12
 KERNEL_VERSION ?=
 FLAVOUR ?= cloud
 # Which machines: intel, amd, both if empty; for bench also host.
 LAB ?=
-# For fuzz: for how many seconds, how many cases at most, which cases.
+# For regress: which of the kernel's tests: short, all, or names.
+TESTS ?=
+# For fuzz and stress: for how many seconds, how many cases at most, which cases.
 TIME ?=
 CASES ?=
 SEED ?=
@@ -18,14 +20,14 @@ SEED ?=
 unknown = $(filter-out $(2),$(1))
 $(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
 	there is intel, amd, and for bench host))
-$(if $(call unknown,$(FLAVOUR),cloud generic rt),$(error FLAVOUR=$(FLAVOUR): no such\
-	flavour; there is cloud, generic, rt))
+$(if $(call unknown,$(FLAVOUR),cloud generic rt debug),$(error FLAVOUR=$(FLAVOUR): no such\
+	flavour; there is cloud, generic, rt, debug))
 
 BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build bench profile test fuzz test-lab check shell clean
+.PHONY: help packages build bench profile test fuzz stress regress test-debug test-lab check shell clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -55,6 +57,16 @@ test: build ## run all tests on the emulated machines
 
 fuzz: build ## compare random PV stores with emulated ones; TIME=seconds CASES=n SEED=n
 	@python3 tools/test/fuzz.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
+
+stress: build ## vCPUs ring while all changes around them; TIME=seconds SEED=n
+	@python3 tools/test/stress.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)"
+
+regress: build ## the kernel's own KVM tests, stock beside patched; TESTS=short|all|"NAME..."
+	@python3 tools/regress/regress.py $(BUILT) "$(LAB)" "$(TESTS)"
+
+test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak; LAB=amd if not told
+	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" debug
+	@python3 tools/debug/debug.py build/debug "$(LAB)" $(TESTS)
 
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 	@python3 tools/test/units.py $(BUILT) "$(LAB)"
