@@ -209,7 +209,7 @@ static const char *lacks_breakpoints(void)
 	u32 eax, signature[3];
 
 	__cpuid(KVM_CPUID_SIGNATURE, 0, &eax, &signature[0], &signature[1], &signature[2]);
-	if (this_cpu_has(X86_FEATURE_HYPERVISOR) && !memcmp(signature, "TCGTCGTCGTCG", 12))
+	if (!memcmp(signature, "TCGTCGTCGTCG", 12))
 		return "breakpoints of a guest don't work on this emulated CPU";
 
 	return NULL;
