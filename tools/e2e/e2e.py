@@ -131,7 +131,7 @@ def run(argv):
     built, results = Path(argv[0]).resolve(), Path(argv[1])
     tally = Tally()
     session = Session(tally)
-    options = ["--memory", "1536", "--timeout", "900",
+    options = ["--memory", "1536", "--timeout", "600",
                *images.lab_files(built, built.parent / "e2e")]
     machine = fleet.run(["amd"], built, IN_LAB, [], session.line, options)[0]
     tally.add("FAIL" if machine.status else "PASS", "amd: the machine ran to its end",

@@ -262,14 +262,14 @@ static uint64_t operate_once(const struct load *load, struct target *t, uint64_t
  */
 static void run(const struct load *load, struct target *t, unsigned long ops)
 {
-	unsigned long window = ops ?: 32, done = 0;
+	unsigned long window = ops ?: 8, done = 0;
 	uint64_t *ticks = calloc(window, sizeof(*ticks));
 
 	while (ops ? done < ops : access(STOP, F_OK) != 0) {
 		ticks[done % window] = operate_once(load, t, done % window);
 		done++;
 		if (!ops)
-			usleep(1000);
+			usleep(50000);
 	}
 	if (done < window)
 		die("only %lu operations were done", done);
