@@ -16,21 +16,6 @@
 #include "kvm_cache_regs.h"
 #include "smm.h"
 
-/* Statistics of a vCPU; x86.c lists them, also where they stay 0. */
-#define KVM_PV_MMIO_VCPU_STATS()					\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_fast),				\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_slow),				\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_off),			\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_state),		\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_address),		\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_ram),			\
-	STATS_DESC_COUNTER(VCPU, pv_mmio_declined_code),		\
-	STATS_DESC_COUNTER(VCPU, hc_mmio_write_fast),			\
-	STATS_DESC_COUNTER(VCPU, hc_mmio_write_slow),			\
-	STATS_DESC_COUNTER(VCPU, hc_mmio_write_refused),		\
-	STATS_DESC_COUNTER(VCPU, pio_doorbell_fast),			\
-	STATS_DESC_COUNTER(VCPU, mmio_doorbell_fast)
-
 #ifdef CONFIG_KVM_PV_MMIO
 
 /* How a guest rang: by PV store, hypercall, port or store to a length 0. */

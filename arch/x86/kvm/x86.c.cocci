@@ -79,6 +79,17 @@ symbol kvm_vcpu_stats_desc;
 @@
  const struct kvm_stats_desc kvm_vcpu_stats_desc[] = {
  KVM_GENERIC_VCPU_STATS@p(),
-+KVM_PV_MMIO_VCPU_STATS(),
++STATS_DESC_COUNTER(VCPU, pv_mmio_fast),
++STATS_DESC_COUNTER(VCPU, pv_mmio_slow),
++STATS_DESC_COUNTER(VCPU, pv_mmio_declined_off),
++STATS_DESC_COUNTER(VCPU, pv_mmio_declined_state),
++STATS_DESC_COUNTER(VCPU, pv_mmio_declined_address),
++STATS_DESC_COUNTER(VCPU, pv_mmio_declined_ram),
++STATS_DESC_COUNTER(VCPU, pv_mmio_declined_code),
++STATS_DESC_COUNTER(VCPU, hc_mmio_write_fast),
++STATS_DESC_COUNTER(VCPU, hc_mmio_write_slow),
++STATS_DESC_COUNTER(VCPU, hc_mmio_write_refused),
++STATS_DESC_COUNTER(VCPU, pio_doorbell_fast),
++STATS_DESC_COUNTER(VCPU, mmio_doorbell_fast),
  ...
  };

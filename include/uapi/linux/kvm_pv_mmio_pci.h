@@ -28,9 +28,9 @@
 #define KVM_PCI_DOORBELL_SIGNATURE	0x6d6d7670	/* "pvmm" */
 #define KVM_PCI_DOORBELL_VERSION	1
 
-#define KVM_PCI_DOORBELL_STORE		(1 << 0)
-#define KVM_PCI_DOORBELL_HYPERCALL	(1 << 1)
-#define KVM_PCI_DOORBELL_PORT		(1 << 2)
+#define KVM_PCI_DOORBELL_STORE		0x1
+#define KVM_PCI_DOORBELL_HYPERCALL	0x2
+#define KVM_PCI_DOORBELL_PORT		0x4
 
 /* A field that none of the ways needs is 0. */
 struct kvm_pci_doorbell_cap {

@@ -216,7 +216,7 @@ static const struct load {
 	{ }
 };
 
-static _Noreturn void echo_server(void)
+static void echo_server(void)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = htons(PORT) };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);

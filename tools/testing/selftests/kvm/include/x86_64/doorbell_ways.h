@@ -93,7 +93,7 @@ enum way { STORE_WAY, HYPERCALL_WAY, PORT_WAY, NR_WAYS };
 
 /* What the guest found behind each port; an error means that it won't ring. */
 struct found_device {
-	u64 address;
+	__u64 address;
 	struct kvm_pci_doorbell bell;
 	u32 error;
 };

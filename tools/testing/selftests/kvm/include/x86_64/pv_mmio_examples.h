@@ -114,7 +114,7 @@ static inline bool device_can_ring(const uint8_t config[KVM_PCI_CONFIG_SIZE],
 				   uint64_t bar_size, struct kvm_pci_doorbell_window *window,
 				   struct kvm_pci_doorbell *bell)
 {
-	uint64_t offset;
+	__u64 offset;
 
 	if (kvm_pci_doorbell_find(config, bell))
 		return false;

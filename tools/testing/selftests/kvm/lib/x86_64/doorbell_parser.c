@@ -139,7 +139,7 @@ static void test_claims(u8 *config, report_fn *report)
 {
 	static struct kvm_pci_doorbell_window window;
 	struct kvm_pci_doorbell bell;
-	u64 address = 0;
+	__u64 address = 0;
 	bool first, again, other_window, beyond, isr;
 
 	config_fill_device(config, 7);
