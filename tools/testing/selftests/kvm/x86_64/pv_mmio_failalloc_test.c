@@ -49,6 +49,8 @@ struct fail_vm {
 	int old_fd, new_fd;
 	u64 exits;	/* of the last pass */
 	bool failed;	/* an allocation, and so the call */
+	u32 nth;	/* allocation of the next KVM_RUN that is to fail */
+	bool reached;
 };
 
 static bool write_text(const char *path, const char *text)
@@ -138,7 +140,12 @@ static bool run_pass(struct fail_vm *f)
 	int err;
 
 	for (f->exits = 0;; f->exits += !err) {
+		if (f->nth)
+			fail_nth(f->nth);
 		err = vcpu_run_bounded(f->vcpu);
+		if (f->nth)
+			f->reached = nth_has_failed();
+		f->nth = 0;
 		TEST_ASSERT(!err || err == ENOMEM || err == EFAULT,
 			    "KVM_RUN failed, errno %d", err);
 		if (!err && f->vcpu->run->exit_reason != KVM_EXIT_MMIO)
@@ -150,6 +157,7 @@ static bool run_pass(struct fail_vm *f)
 static void fail_vm_create(struct fail_vm *f, bool old_bell)
 {
 	f->failed = false;
+	f->nth = 0;
 	f->vm = vm_create_with_one_vcpu(&f->vcpu, guest_ring);
 	vcpu_args_set(f->vcpu, 1, (u64)PLAIN);
 	virt_pg_map(f->vm, OLD_GPA, OLD_GPA);
@@ -281,9 +289,9 @@ static void test_run(void)
 		fail_vm_create(&f, true);
 		TEST_ASSERT_EQ(set_bell(&f, NEW_GPA, f.new_fd, 0), 0);
 		good = rings_are(&f, RINGS, RINGS);
-		fail_nth(nth);
+		f.nth = nth;
 		good &= rings_are(&f, RINGS, RINGS);
-		reached = nth_has_failed();
+		reached = f.reached;
 		good &= rings_are(&f, RINGS, RINGS);
 		fail_vm_free(&f);
 	}
