@@ -9,6 +9,8 @@ KERNEL_VERSION ?=
 FLAVOUR ?= cloud
 # Which machines: intel, amd, both if empty; for bench also host.
 LAB ?=
+# For modules and load: for which kernel, as "uname -r" says it.
+KVER ?= $(shell uname -r)
 # For regress: which of the kernel's tests: short, all, or names.
 TESTS ?=
 # For fuzz and stress: for how many seconds, how many cases at most, which cases.
@@ -27,7 +29,8 @@ BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build bench profile test fuzz stress regress test-debug test-lab check shell clean
+.PHONY: help packages build bench profile test fuzz stress regress test-debug test-lab
+.PHONY: check htmldocs shell modules load unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -47,6 +50,7 @@ bench: build ## measure every doorbell, stock beside patched, and print the tabl
 ifeq ($(LAB),)
 	@python3 tools/bench/profile.py $(BUILT) build/results
 	@python3 tools/bench/page.py build/results Documentation/virt/kvm/x86
+	@python3 tools/bench/picture.py build/results/bench.json Documentation/virt/kvm/x86
 endif
 
 profile: build ## where a doorbell's instructions go, by step (emulated AMD machine, one CPU)
@@ -73,6 +77,18 @@ test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 
 check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
 	@python3 tools/check/check.py $(BUILT)
+
+htmldocs: packages ## build the reference pages with Sphinx: build/html/pv-mmio.html
+	@python3 tools/docs/build.py build/html
+
+modules: packages ## build our KVM modules for one of Debian's kernels, KVER=release (default: this one)
+	@python3 tools/host/modules.py build "$(KVER)"
+
+load: ## on this host, replace KVM by what "make modules" made; not while VMs run
+	@$(SUDO) tools/host/kvm-modules load "build/modules/$(KVER)"
+
+unload: ## on this host, put the KVM back that "make load" replaced
+	@$(SUDO) tools/host/kvm-modules unload
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
 	@python3 tools/lab/lab.py shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \

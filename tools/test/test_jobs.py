@@ -39,8 +39,17 @@ class MakeTest(unittest.TestCase):
     def test_help_lists_every_job(self):
         text = (REPO / "Makefile").read_text()
         listed = make("help").stdout
-        for job in re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split():
+        for job in " ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split():
             self.assertRegex(listed, rf"(?m)^  {job}\s")
+
+    def test_modules_for_no_kernel(self):
+        self.assert_refused("KVER=6.12", "modules", "KVER=6.12")
+
+    def test_nothing_to_load(self):
+        self.assert_refused("run 'make modules' first", "load", "KVER=6.12.0+deb12-amd64")
+
+    def test_nothing_to_unload(self):
+        self.assert_refused("nothing to unload", "unload")
 
 
 class FuzzTest(unittest.TestCase):
