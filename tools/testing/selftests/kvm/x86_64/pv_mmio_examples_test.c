@@ -28,14 +28,14 @@ static void guest_ring(void)
 	guest_view.has_store = guest_has(KVM_FEATURE_PV_MMIO);
 	guest_view.has_hypercall = guest_has(KVM_FEATURE_HC_MMIO_WRITE);
 	for (i = 0; i < RINGS_EACH; i++) {
-		pv_store1(bell, VALUE);
-		pv_store2(bell, VALUE);
-		pv_store4(bell, VALUE);
+		pv_store1(bell, (uint8_t)VALUE);
+		pv_store2(bell, (uint16_t)VALUE);
+		pv_store4(bell, (uint32_t)VALUE);
 		pv_store8(bell, VALUE);
 	}
 	GUEST_SYNC(1);
 	for (i = 0; i < RINGS_EACH; i++)
-		pv_store4_asm(bell, VALUE);
+		pv_store4_asm(bell, (uint32_t)VALUE);
 	GUEST_SYNC(2);
 	for (i = 0; i < RINGS_EACH; i++)
 		guest_view.result |= hypercall_mmio_write(host_cpu_is_amd, GPA, VALUE, 8);
