@@ -29,12 +29,12 @@ BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build bench profile test fuzz stress regress test-debug test-lab
-.PHONY: check htmldocs shell modules load unload clean
+.PHONY: help packages build guest-module e2e bench profile test fuzz stress regress
+.PHONY: test-debug test-lab check htmldocs shell modules load unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
 
 packages: ## install the Debian packages that the jobs need
 	@command -v python3 >/dev/null || { \
@@ -44,6 +44,12 @@ packages: ## install the Debian packages that the jobs need
 
 build: packages ## fetch Debian's kernel, build our KVM and the tests for it
 	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+
+guest-module: build ## build the module that makes a stock guest's virtio ring with PV stores
+	@python3 tools/kernel/guest.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+
+e2e: guest-module ## a stock guest, a stock QEMU and real I/O on our KVM (emulated AMD machine)
+	@python3 tools/e2e/e2e.py $(BUILT) build/results
 
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"
