@@ -162,7 +162,7 @@ static int replace_notify(void)
 	int ret = klp_enable_patch(&patch);
 
 	if (ret && ret != -EOPNOTSUPP)
-		pr_err("refused: livepatch can't replace vp_notify(), error %d; is the sysctl kernel.ftrace_enabled off?\n",
+		pr_err("refused: livepatch can't replace vp_notify(), error %d; set the sysctl kernel.ftrace_enabled to 1\n",
 		       ret);
 	return ret;
 }
