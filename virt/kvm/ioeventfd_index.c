@@ -57,7 +57,8 @@ static struct kvm_ioeventfd_index *index_get(struct kvm *kvm)
 	if (index)
 		return index;
 
-	index = kvzalloc(sizeof(*index), GFP_KERNEL_ACCOUNT);
+	/* Doorbells work without, so it's no reason to alarm anyone. */
+	index = kvzalloc(sizeof(*index), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!index)
 		return NULL;
 
