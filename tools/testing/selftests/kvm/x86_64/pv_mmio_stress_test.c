@@ -182,7 +182,8 @@ static void parse_options(int argc, char **argv)
 {
 	int option;
 
-	stress.seed = time(NULL) ^ getpid() << 16;
+	/* The same disturbances each time; "make stress" draws new ones. */
+	stress.seed = 0x70766d6d;
 	while ((option = getopt(argc, argv, "s:t:")) != -1) {
 		switch (option) {
 		case 's':
