@@ -26,7 +26,7 @@ STEPS = {
     "complete the instruction": ("kvm_pv_mmio_retire",),
 }
 STEP_OF = {name: step for step, names in STEPS.items() for name in names}
-OURS = re.compile(r"svm_(pv_mmio|hc_mmio_write|pio)_fastpath$")
+OURS = re.compile(r"svm_(pv_mmio|hc_mmio_write|hc|pio)_fastpath$")
 REST = "the rest of our code"
 RETURN = "returns, hardened"
 THUNKS = re.compile(r"(srso|retbleed)_|.*_return_thunk$")

@@ -44,13 +44,11 @@ fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 	});
 }
 
-fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
+/* Not inline: other hypercalls shall not save registers for this one. */
+static noinline fastpath_t svm_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	struct kvm_pv_mmio_cpu cpu;
-
-	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
-		return EXIT_FASTPATH_NONE;
 
 	cpu = svm_pv_mmio_cpu(vmcb);
 	if (cpu.cpl || !kvm_pv_mmio_may_skip(vcpu, cpu))
@@ -63,6 +61,14 @@ fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 		.cr3 = npt_enabled ? vmcb->save.cr3 : vcpu->arch.cr3,
 		.rflags = cpu.rflags,
 	});
+}
+
+fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
+{
+	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
+		return EXIT_FASTPATH_NONE;
+
+	return svm_hc_fastpath(vcpu);
 }
 
 fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)

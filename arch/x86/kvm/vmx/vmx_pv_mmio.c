@@ -95,13 +95,13 @@ fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 	});
 }
 
-fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
+/* Not inline: other hypercalls shall not save registers for this one. */
+static noinline fastpath_t vmx_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_cpu cpu;
 	unsigned long rip;
 
-	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE ||
-	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_VMCALL)
+	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_VMCALL)
 		return EXIT_FASTPATH_NONE;
 
 	cpu = vmx_pv_mmio_cpu();
@@ -113,6 +113,14 @@ fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 		.next_rip = vmx_next_rip(rip),
 		.rflags = cpu.rflags,
 	});
+}
+
+fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
+{
+	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
+		return EXIT_FASTPATH_NONE;
+
+	return vmx_hc_fastpath(vcpu);
 }
 
 fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
