@@ -96,7 +96,6 @@ struct case_vm {
 void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
 void case_vm_free(struct case_vm *cvm);
 
-off_t find_vcpu_stat(int fd, const char *name);
 u64 count_decodes(struct case_vm *cvm);
 off_t find_vcpu_stat(int stats_fd, const char *name);
 
