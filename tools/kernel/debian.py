@@ -33,11 +33,16 @@ def home_of(version):
 
 
 @contextmanager
-def cache_lock():
-    """Only one job at a time fills the cache."""
-    cache_root().mkdir(parents=True, exist_ok=True)
-    with open(cache_root() / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def cache_lock(path=None):
+    """Only one job at a time fills the cache, or what of it has a lock of its own."""
+    path = path or cache_root() / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another job that fills {path.parent}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -33,10 +34,11 @@ class DebianTest(unittest.TestCase):
         self.addCleanup(tmp.cleanup)
         self.cache = Path(tmp.name)
         self.apt = mock.Mock()
+        self.said = io.StringIO()
         for patch in (mock.patch.dict(os.environ, XDG_CACHE_HOME=tmp.name),
                       mock.patch.object(debian, "apt_cache", apt_cache),
                       mock.patch.object(debian, "apt", self.apt),
-                      contextlib.redirect_stderr(io.StringIO())):
+                      contextlib.redirect_stderr(self.said)):
             patch.__enter__()
             self.addCleanup(patch.__exit__, None, None, None)
 
@@ -67,6 +69,17 @@ class DebianTest(unittest.TestCase):
                 debian.fetch("6.12", "", "cloud")
         home = debian.home_of("6.12.117-1~deb12u1")
         self.assertEqual([path.name for path in home.iterdir()], [])
+
+    def test_waiting_for_another_job_is_told(self):
+        path = self.cache / "lock"
+        with debian.cache_lock(path):
+            waiting = threading.Thread(target=lambda: debian.cache_lock(path).__enter__())
+            waiting.start()
+            waiting.join(timeout=1)
+            self.assertTrue(waiting.is_alive())
+            self.assertIn(f"waiting for another job that fills {self.cache}", self.said.getvalue())
+        waiting.join(timeout=10)
+        self.assertFalse(waiting.is_alive())
 
     def test_newest_is_taken_after_reading_the_lists_anew(self):
         self.assertEqual(debian.resolve("6.12", "", "cloud"), "6.12.117-1~deb12u1")
