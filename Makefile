@@ -48,8 +48,8 @@ build: packages ## fetch Debian's kernel, build our KVM and the tests for it
 guest-module: build ## build the module that makes a stock guest's virtio ring with PV stores
 	@python3 tools/kernel/guest.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 
-e2e: guest-module ## a stock guest, a stock QEMU and real I/O on our KVM (emulated AMD machine)
-	@python3 tools/e2e/e2e.py $(BUILT) build/results
+e2e: guest-module ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
+	@python3 tools/e2e/e2e.py $(BUILT) build/results "$(LAB)"
 
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"

@@ -6,8 +6,16 @@ import gzip
 import re
 
 EVENT = re.compile(r"^\s*\S+-\d+\s+\[\d+\]\s+\S+\s+\d+: (kvm_\w+): (.*)$")
-EXIT = re.compile(r"reason (\w+) rip \S+ info1 0x(\w+) info2 0x(\w+)")
+REASON = re.compile(r"reason (\w+)")
 DOORBELL = re.compile(r"(\w+)-(\w+) virtio-pci-notify(-pio)?-")
+# The event that tells where a write went, and the address in it.  An EPT
+# misconfiguration's exit has none.
+WRITTEN = {
+    "kvm_mmio": re.compile(r"mmio write .*gpa 0x(\w+)"),
+    "kvm_fast_mmio": re.compile(r"gpa 0x(\w+)"),
+    "kvm_pio": re.compile(r"pio_write at 0x(\w+)"),
+    "kvm_pv_mmio": re.compile(r"addr 0x(\w+)"),
+}
 
 # The ways, best first.
 FAST = "pv-store"               # in the exit fast path
@@ -15,7 +23,9 @@ STORE = "pv-store-late"         # where the emulator would have started
 PORT = "port"
 UNSEEN = "length-0"             # fast MMIO, with the hardware's instruction length
 DECODED = "decoded"             # KVM fetched and decoded the guest's instruction
-WAYS = (FAST, STORE, PORT, UNSEEN, DECODED)
+
+# What a store to a device exits with: on AMD, on Intel.
+MEMORY_FAULTS = ("npf", "EPT_MISCONFIG")
 
 
 def unpack(lines):
@@ -23,66 +33,69 @@ def unpack(lines):
     return gzip.decompress(base64.b64decode("".join(lines))).decode(errors="replace")
 
 
+def addresses(events):
+    """Where an exit wrote: {"port": addresses, "memory": addresses}."""
+    found = {"port": set(), "memory": set()}
+    for name, rest in events:
+        address = WRITTEN[name].search(rest) if name in WRITTEN else None
+        if address:
+            port = name == "kvm_pio" or " port " in rest
+            found["port" if port else "memory"].add(int(address[1], 16))
+    return found
+
+
 class Doorbells:
     """Where a guest's doorbells are, from QEMU's "info mtree"."""
 
     def __init__(self):
-        self.memory = []
-        self.ports = []
+        self.ranges = {"port": [], "memory": []}
 
     def add(self, line):
         first, last, pio = DOORBELL.search(line).groups()
-        (self.ports if pio else self.memory).append((int(first, 16), int(last, 16)))
+        self.ranges["port" if pio else "memory"].append((int(first, 16), int(last, 16)))
 
-    def rung_by(self, reason, info1, info2):
-        """Whether an exit is the ring of one; AMD's exit information."""
-        if reason == "npf":
-            return any(first <= info2 <= last for first, last in self.memory)
-        is_out = not info1 & 1
-        return reason == "io" and is_out and any(
-            first <= info1 >> 16 <= last for first, last in self.ports)
+    def rung_by(self, events):
+        return any(first <= address <= last for space, some in addresses(events).items()
+                   for address in some for first, last in self.ranges[space])
 
 
 def exits(text):
-    """Each exit up to the next entry, as (what it was, names of the events)."""
-    what, names = None, set()
+    """Each exit up to the next entry, as (reason, [(event, what it says)])."""
+    reason, events = None, []
     for line in text.splitlines():
         found = EVENT.match(line)
         if not found:
             continue
         name, rest = found.groups()
         if name == "kvm_exit":
-            what, names = rest, set()
-        elif name == "kvm_entry" and what:
-            yield what, names
-            what = None
+            told = REASON.search(rest)
+            reason, events = told and told[1], []
+        elif name == "kvm_entry" and reason:
+            yield reason, events
+            reason = None
         else:
-            names.add(name)
+            events.append((name, rest))
 
 
-def way(reason, names):
-    """The way of one doorbell; None if the guest only got to try again."""
-    if "kvm_emulate_insn" in names:
+def way(events):
+    """The way of one doorbell."""
+    said = dict(events)
+    if "kvm_emulate_insn" in said:
         return DECODED
-    if reason == "io":
+    if "kvm_pio" in said:
         return PORT
-    if "kvm_fast_mmio" in names:
+    if "kvm_fast_mmio" in said:
         return UNSEEN
-    if "kvm_mmio" in names:
-        return STORE
-    # All else reports the page fault first, and what it then does.
-    return None if "kvm_page_fault" in names else FAST
+    return FAST if " fast store " in said.get("kvm_pv_mmio", "") else STORE
 
 
 def ways(text, doorbells):
     """How many doorbells took which way."""
-    count = collections.Counter()
-    for what, names in exits(text):
-        found = EXIT.search(what)
-        if not found:
-            continue
-        reason, info1, info2 = found[1], int(found[2], 16), int(found[3], 16)
-        if doorbells.rung_by(reason, info1, info2):
-            count[way(reason, names)] += 1
-    del count[None]
-    return dict(count)
+    return dict(collections.Counter(way(events) for _, events in exits(text)
+                                    if doorbells.rung_by(events)))
+
+
+def decodes(text):
+    """How many instructions KVM decoded, by the reason of the exit."""
+    return dict(collections.Counter(reason for reason, events in exits(text)
+                                    if "kvm_emulate_insn" in dict(events)))
