@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("kernel", "lab", "test")]
 
-import fleet
+import machines
 from console import JobError, main, say
 from run import Reader
 from tally import Tally
@@ -36,18 +36,11 @@ def debug(argv):
         say(__doc__.strip())
         return 2
     built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
-    labs = fleet.chosen(lab)
-    if not labs:
-        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen(lab)
     tally = Tally()
-    reader = Reader(tally, " debug")
-    for machine in fleet.run(labs, built, Path(__file__).with_name("in-lab"),
-                             choose(built, names), reader.line,
-                             ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY)]):
-        # The lab's status is 125 if the kernel reported anything.
-        quiet = machine.status == 0 and machine.name not in reader.programs
-        tally.add("PASS" if quiet else "FAIL", f"{machine.name} debug: no report by the kernel",
-                  "" if quiet else f"status {machine.status}; see {machine.work}/console.log")
+    machines.run(tally, Reader(tally, " debug"), labs, built, Path(__file__).with_name("in-lab"),
+                 choose(built, names), ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY)],
+                 " debug")
     return tally.finish()
 
 

@@ -17,8 +17,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name)
                 for name in ("kernel", "lab", "overlay", "test")]
 
 import build
-import fleet
 import lists
+import machines
 from console import JobError, main, say
 from overlay import write_if_changed
 from tally import Tally
@@ -74,18 +74,18 @@ class Reader:
     def __init__(self, tally):
         self.tally = tally
         self.stock = {}
-        self.now = {}
+        self.running = {}
 
     def line(self, machine, text):
         word, _, rest = text.partition(" ")
         if word == "begin":
-            self.now[machine.name] = (*rest.split(), Outcome())
-        elif machine.name in self.now:
-            modules, test, outcome = self.now[machine.name]
+            self.running[machine.name] = (*rest.split(), Outcome())
+        elif machine.name in self.running:
+            modules, test, outcome = self.running[machine.name]
             if word == "status" and outcome.status is None:
                 outcome.status = int(rest)
             elif text == "end":
-                del self.now[machine.name]
+                del self.running[machine.name]
                 self.end(machine.name, modules, test, outcome)
             else:
                 outcome.lines.append(text)
@@ -150,9 +150,7 @@ def regress(argv):
         say(__doc__.strip())
         return 2
     built, lab, tests = Path(argv[0]).resolve(), *(argv[1:] + ["", ""])[:2]
-    labs = fleet.chosen(lab)
-    if not labs:
-        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen(lab)
     programs = build_tests(built)
     names = choose(programs, tests)
     tally = Tally()
@@ -161,13 +159,9 @@ def regress(argv):
             tally.add("SKIP", name, lists.UNFIT[name])
     names = [name for name in names if name not in lists.UNFIT]
     write_if_changed(built / "regress" / LIST, "".join(f"{name}\n" for name in names).encode())
-    reader = Reader(tally)
-    for machine in fleet.run(labs, built, Path(__file__).with_name("in-lab"),
-                             [built / "regress" / name for name in [LIST, *names]], reader.line,
-                             ["--timeout", str(HOST_SECONDS), "--memory", "2048"]):
-        ended = machine.status == 0 and machine.name not in reader.now
-        tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
-                  "" if ended else f"status {machine.status}")
+    machines.run(tally, Reader(tally), labs, built, Path(__file__).with_name("in-lab"),
+                 [built / "regress" / name for name in [LIST, *names]],
+                 ["--timeout", str(HOST_SECONDS), "--memory", "2048"])
     return tally.finish()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
 
-import fleet
+import machines
 from console import JobError, main, say
 from run import Reader
 from tally import Tally
@@ -81,18 +81,12 @@ def fuzz(argv):
     cases = number("CASES", argv[4], NO_LIMIT)
     seconds = number("TIME", argv[2], NO_LIMIT if argv[4] else DEFAULT_TIME)
     seed = number("SEED", argv[3], secrets.randbits(63) + 1)
-    labs = fleet.chosen(lab)
-    if not labs:
-        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen(lab)
     say(f"again with: make fuzz SEED={seed:#x}")
     tally = Tally()
-    reader = Progress(tally)
     in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}")
-    for machine in fleet.run(labs, built, in_lab, [built / "tests" / TEST], reader.line,
-                             ["--timeout", str(host_limit(seconds, cases))]):
-        ended = machine.status == 0 and machine.name not in reader.programs
-        tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
-                  "" if ended else f"status {machine.status}")
+    machines.run(tally, Progress(tally), labs, built, in_lab, [built / "tests" / TEST],
+                 ["--timeout", str(host_limit(seconds, cases))])
     return tally.finish()
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
 
-import fleet
+import machines
 import units
-from console import JobError, main, say
+from console import main, say
 from tally import Tally
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -78,38 +78,31 @@ class Reader:
     def __init__(self, tally, kind=""):
         self.tally = tally
         self.kind = kind
-        self.programs = {}
+        self.running = {}
 
     def line(self, machine, text):
         word, _, rest = text.partition(" ")
-        program = self.programs.get(machine.name)
+        program = self.running.get(machine.name)
         if word == "begin":
-            self.programs[machine.name] = Program(machine.name + self.kind, *rest.split(),
-                                                   self.tally)
+            self.running[machine.name] = Program(machine.name + self.kind, *rest.split(),
+                                                 self.tally)
         elif program and word == "end":
-            self.programs.pop(machine.name).end(int(rest))
+            self.running.pop(machine.name).end(int(rest))
         elif program:
             program.line(text)
 
 
 def run_machines(tally, labs, built, tests, kind="", options=()):
     """KIND is added to the machines' names, to tell one run from another."""
-    reader = Reader(tally, kind)
-    script = Path(__file__).with_name("in-lab")
-    for machine in fleet.run(labs, built, script, tests, reader.line,
-                             ["--timeout", "2700", *options]):
-        ended = machine.status == 0 and machine.name not in reader.programs
-        tally.add("PASS" if ended else "FAIL", f"{machine.name}{kind}: the machine ran to its end",
-                  "" if ended else f"status {machine.status}")
+    machines.run(tally, Reader(tally, kind), labs, built, Path(__file__).with_name("in-lab"),
+                 tests, ["--timeout", "2700", *options], kind)
 
 
 def run(argv):
     if len(argv) not in (1, 2):
         say(__doc__.strip())
         return 2
-    labs = fleet.chosen(argv[1] if len(argv) > 1 else "")
-    if not labs:
-        raise JobError(f"LAB={argv[1]}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen("".join(argv[1:]))
     built = Path(argv[0]).resolve()
     tests = sorted((built / "tests").glob("*_test"))
     tests += [built / "tools/pv-mmio", TOOLS / "host/kvm-modules"]

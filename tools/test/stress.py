@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
 
-import fleet
 import fuzz
-from console import JobError, main, say
+import machines
+from console import main, say
 from tally import Tally
 
 TEST = "pv_mmio_stress_test"
@@ -28,18 +28,12 @@ def stress(argv):
     built, lab = Path(argv[0]).resolve(), argv[1]
     seconds = fuzz.number("TIME", argv[2], fuzz.DEFAULT_TIME)
     seed = fuzz.number("SEED", argv[3], secrets.randbits(31) + 1)
-    labs = fleet.chosen(lab)
-    if not labs:
-        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen(lab)
     say(f"again with: make stress SEED={seed:#x}")
     tally = Tally()
-    reader = fuzz.Progress(tally)
     script = fuzz.script(built.parent / "stress", seed, seconds, TEST, f"-s {seed:#x}")
-    for machine in fleet.run(labs, built, script, [built / "tests" / TEST], reader.line,
-                             ["--timeout", str(fuzz.host_limit(seconds, fuzz.NO_LIMIT))]):
-        ended = machine.status == 0 and machine.name not in reader.programs
-        tally.add("PASS" if ended else "FAIL", f"{machine.name}: the machine ran to its end",
-                  "" if ended else f"status {machine.status}")
+    machines.run(tally, fuzz.Progress(tally), labs, built, script, [built / "tests" / TEST],
+                 ["--timeout", str(fuzz.host_limit(seconds, fuzz.NO_LIMIT))])
     return tally.finish()
 
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all jobs that run test programs on the lab's machines have in common."""
+import fleet
+from console import JobError
+
+
+def chosen(lab):
+    """The machines that the make variable LAB names."""
+    names = fleet.chosen(lab)
+    if not names:
+        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    return names
+
+
+def run(tally, reader, names, built, script, programs, options, kind=""):
+    """Run SCRIPT, see fleet.run(); one check for each machine as such.
+
+    The lab's status tells of anything that its kernel reported, too.  READER takes
+    the lines and knows whether a machine's last test is still RUNNING.
+    """
+    for machine in fleet.run(names, built, script, programs, reader.line, options):
+        ended = machine.status == 0 and machine.name not in reader.running
+        tally.add("PASS" if ended else "FAIL",
+                  f"{machine.name}{kind}: the machine ran to its end, no report by its kernel",
+                  "" if ended else f"status {machine.status}; see {machine.work}/console.log")
