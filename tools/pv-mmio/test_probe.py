@@ -49,7 +49,8 @@ class ReportTest(unittest.TestCase):
         main.write_text(MAIN.format(hosts=", ".join("{ %s }" % host for host, _ in HOSTS.values())))
         cls.program = main.with_suffix("")
         # Ours need nothing of the kernel's headers that this system hasn't.
-        subprocess.run(["gcc", "-Wno-override-init", "-I", FOLDER, "-idirafter", UAPI, main,
+        subprocess.run(["gcc", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                        "-Wno-override-init", "-I", FOLDER, "-idirafter", UAPI, main,
                         FOLDER / "report.c", FOLDER / "host.c", "-o", cls.program], check=True)
 
     @classmethod

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
 
 import machines
+import sanitized
 import units
 from console import main, say
 from tally import Tally
@@ -109,6 +110,7 @@ def run(argv):
     tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
     tally = Tally()
     units.run(tally)
+    sanitized.checks(tally, built)
     run_machines(tally, labs, built, tests)
     return tally.finish()
 

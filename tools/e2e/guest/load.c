@@ -275,6 +275,7 @@ static void run(const struct load *load, struct target *t, unsigned long ops)
 		die("only %lu operations were done", done);
 	qsort(ticks, window, sizeof(*ticks), ascending);
 	printf("ops %lu min %lu median %lu\n", done, ticks[0], ticks[window / 2]);
+	free(ticks);
 }
 
 int main(int argc, char **argv)
@@ -293,5 +294,7 @@ int main(int argc, char **argv)
 	t.fd = load->open(argv[2]);
 	t.seed = strtoul(argv[4], NULL, 0);
 	run(load, &t, strtoul(argv[3], NULL, 0));
+	free(t.expected);
+	free(t.buffer);
 	return 0;
 }

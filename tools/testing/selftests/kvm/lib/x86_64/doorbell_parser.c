@@ -27,6 +27,8 @@ static const struct bad_config configs[] = {
 	CASE("another capability ID", NONE, P8(id, 0x0a)),
 	CASE("another type", NONE, P8(type, 5)),
 	CASE("another signature", NONE, P32(signature, 0x6d6d7671)),
+	CASE("last bytes look like its first", NONE, { 0x61, 1, 0xfc }, { 0xfc, 1, 0x09 },
+	     { 0xff, 1, KVM_PCI_DOORBELL_TYPE }),
 	CASE("list starts in the header", BAD_LIST, { 0x34, 1, 0x10 }),
 	CASE("pointer is no multiple of 4", BAD_LIST, { 0x34, 1, 0x82 }),
 	CASE("pointer into the header", BAD_LIST, { 0x61, 1, 0x3c }),
