@@ -77,8 +77,8 @@ def make_parser():
         help="a set of KVM modules, with those they depend on")
     add("--file", action="append", default=[], type=guest_file, metavar="SRC[:DEST]",
         help="a static program or any file for the guest, in /lab/bin if not told")
-    add("--cpus", type=positive, default=1, help="with more than 1 the AMD machine's TSC"
-        " no longer counts instructions")
+    add("--cpus", type=positive, default=1, help="with more than 1, the AMD machine's"
+        " take turns, and its TSC no longer counts instructions")
     add("--memory", type=positive, default=1024, metavar="MIB")
     add("--append", default="", type=one_line, metavar="ARGS",
         help="added to the kernel command line")

@@ -21,11 +21,13 @@ def prepare(options, work, kernel_arguments, console):
     """Returns the emulator's command line; it runs in WORK, so names are relative."""
     flags = ["+svm", "+npt"] + options.cpu_flags.split(",") * bool(options.cpu_flags)
     cpu = ",".join([options.cpu_model or MODEL, *flags])
-    # Makes the TSC count instructions, but QEMU can do that on one CPU only.
+    # Several CPUs take turns: with a thread for each, QEMU crashes now and then where
+    # they run guests.  One makes the TSC count instructions; two would then stand
+    # still for good as soon as both run guests.
     counting = ["-icount", "shift=0,sleep=off"] if options.cpus == 1 else []
     monitor = ["-monitor", "unix:monitor,server,nowait", "-D", "monitor.log"]
     return [
-        "qemu-system-x86_64", "-accel", "tcg", *counting, "-M", "q35", "-cpu", cpu,
+        "qemu-system-x86_64", "-accel", "tcg,thread=single", *counting, "-M", "q35", "-cpu", cpu,
         "-smp", str(options.cpus), "-m", str(options.memory),
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-kernel", options.kernel, "-initrd", "initramfs", "-append", kernel_arguments,
