@@ -58,7 +58,7 @@ def host_limit(seconds, cases):
     return BOOT_SECONDS + min(by_time, cases // CASES_PER_SECOND)
 
 
-def script(folder, seed, seconds, test, options):
+def script(folder, seed, seconds, test, options, clocks):
     """What runs TEST in the lab, told in its machine's time how long."""
     # Of its own: two of these jobs may run side by side.
     path = folder / f"in-lab-{seed:x}"
@@ -66,7 +66,7 @@ def script(folder, seed, seconds, test, options):
     path.write_text("#!/bin/busybox sh\n"
                     f"echo begin patched {test}\n" +
                     "".join(f"grep -q {vendor} /proc/cpuinfo && seconds={seconds / factor}\n"
-                            for vendor, factor in CLOCKS.items()) +
+                            for vendor, factor in clocks.items()) +
                     f"with-kvm patched /lab/bin/{test} {options} -t \"$seconds\" 2>&1\n"
                     "echo end $?\n"
                     "exit 0\n")
@@ -84,7 +84,8 @@ def fuzz(argv):
     labs = machines.chosen(lab)
     say(f"again with: make fuzz SEED={seed:#x}")
     tally = Tally()
-    in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}")
+    in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}",
+                    CLOCKS)
     machines.run(tally, Progress(tally), labs, built, in_lab, [built / "tests" / TEST],
                  ["--timeout", str(host_limit(seconds, cases))])
     return tally.finish()

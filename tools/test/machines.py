@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What all jobs that run test programs on the lab's machines have in common."""
+from pathlib import Path
+
 import fleet
 from console import JobError
 
@@ -18,7 +20,8 @@ def run(tally, reader, names, built, script, programs, options, kind=""):
     The lab's status tells of anything that its kernel reported, too.  READER takes
     the lines and knows whether a machine's last test is still RUNNING.
     """
-    for machine in fleet.run(names, built, script, programs, reader.line, options):
+    job = Path(script).parent.name + kind.replace(" ", "-")
+    for machine in fleet.run(names, built, script, programs, reader.line, options, job):
         ended = machine.status == 0 and machine.name not in reader.running
         tally.add("PASS" if ended else "FAIL",
                   f"{machine.name}{kind}: the machine ran to its end, no report by its kernel",

@@ -7,8 +7,10 @@ import subprocess
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import fuzz
+import machines
 import run
 from console import JobError
 from tally import Tally
@@ -111,6 +113,37 @@ class ReaderTest(unittest.TestCase):
     def test_no_test_is_a_failure(self):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(Tally().finish(), 1)
+
+
+class MachinesTest(unittest.TestCase):
+    def totals(self, status, lines):
+        tally = Tally()
+        reader = run.Reader(tally)
+        machine = SimpleNamespace(name="amd", status=status, work="/work")
+
+        def fleet_run(_names, _built, _script, _programs, on_line, *_):
+            for line in lines:
+                on_line(machine, line)
+            return [machine]
+
+        with mock.patch("fleet.run", fleet_run), \
+                contextlib.redirect_stdout(io.StringIO()) as self.said:
+            machines.run(tally, reader, ["amd"], "built", "test/in-lab", [], [])
+        return tally.passed, tally.failed, tally.skipped
+
+    def test_end_without_a_report(self):
+        self.assertEqual(self.totals(0, ["begin patched some_test", *GOOD]), (3, 0, 1))
+
+    def test_report_by_the_kernel_fails_a_run_that_looks_good(self):
+        self.assertEqual(self.totals(125, ["begin patched some_test", *GOOD]), (2, 1, 1))
+        self.assertIn("status 125; see /work/console.log", self.said.getvalue())
+
+    def test_test_without_an_end_fails(self):
+        self.assertEqual(self.totals(0, ["begin patched some_test", *GOOD[:-1]]), (1, 1, 1))
+
+    def test_unknown_machine(self):
+        with self.assertRaisesRegex(JobError, "LAB=vax: no such machine; there is intel, amd"):
+            machines.chosen("vax")
 
 
 if __name__ == "__main__":
