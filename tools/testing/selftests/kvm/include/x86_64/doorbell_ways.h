@@ -64,7 +64,7 @@ struct poke {
 	u32 value;
 };
 
-#define MAX_POKES	3
+#define MAX_POKES	4
 
 struct bad_config {
 	const char *name;

@@ -12,8 +12,15 @@
 #define P16(field, value)	{ CAP(field), 2, value }
 #define P32(field, value)	{ CAP(field), 4, value }
 #define BAR(i, value)		{ CONFIG_BAR(i), 4, value }
+/* ID, no next one, length and type. */
+#define HEAD		(KVM_PCI_DOORBELL_TYPE << 24 | 28 << 16 | 0x09)
 #define CASE(what, why, ...)	\
 	{ .name = what, .error = KVM_PCI_DOORBELL_##why, .pokes = { __VA_ARGS__ } }
+
+/* Without the port as a way: what the fields from port, isr_port and window_size on hold. */
+#define NO_PORT(what, why, port_on, isr_port_on, size)				\
+	CASE(what, why, P8(ways, STORE | CALL), P32(port, port_on),			\
+	     P32(isr_port, isr_port_on), P16(window_size, size))
 
 #define STORE	KVM_PCI_DOORBELL_STORE
 #define CALL	KVM_PCI_DOORBELL_HYPERCALL
@@ -38,10 +45,15 @@ static const struct bad_config configs[] = {
 	CASE("configuration of a CardBus bridge", BAD_HEADER, { CONFIG_HEADER, 1, 0x82 }),
 	CASE("length is 0", BAD_LENGTH, P8(length, 0)),
 	CASE("length is 8", BAD_LENGTH, P8(length, 8)),
+	CASE("length is 8, which is too short for a version", BAD_LENGTH, P8(length, 8),
+	     P8(version, 2)),
 	CASE("length is 24", BAD_LENGTH, P8(length, 24)),
 	CASE("length is 32", BAD_LENGTH, P8(length, 32)),
 	CASE("length is beyond the configuration", BAD_LENGTH, P8(length, 0x84)),
 	CASE("length is 255", BAD_LENGTH, P8(length, 255)),
+	CASE("the last 16 bytes of the configuration", BAD_LENGTH, { 0x61, 1, 0xf0 },
+	     { 0xf0, 4, HEAD }, { 0xf4, 4, KVM_PCI_DOORBELL_SIGNATURE }, { 0xf8, 1, 1 }),
+	CASE("the last 4 bytes of the configuration", NONE, { 0x61, 1, 0xfc }, { 0xfc, 4, HEAD }),
 	CASE("version is 0", BAD_VERSION, P8(version, 0)),
 	CASE("version is 2", BAD_VERSION, P8(version, 2)),
 	CASE("version is 2, and it is longer", BAD_VERSION, P8(version, 2), P8(length, 40)),
@@ -75,21 +87,31 @@ static const struct bad_config configs[] = {
 	CASE("ISR is the doorbell", BAD_ISR, P16(isr_port, BELL_PORT(0))),
 	CASE("ISR is in the doorbell", BAD_ISR, P8(port_width, 2)),
 	CASE("a port for an ISR that isn't", BAD_UNUSED, P8(isr_width, 0)),
-	CASE("a port, but that way isn't offered", BAD_UNUSED, P8(ways, STORE | CALL)),
-	CASE("a window, but that way isn't offered", BAD_UNUSED, P8(ways, CALL), P32(port, 0),
-	     P32(isr_port, 0)),
-	CASE("a BAR, but no way that uses it", BAD_UNUSED, P8(ways, PORT)),
+	NO_PORT("a port, but that way isn't offered", BAD_UNUSED, WINDOW_PORT, 0, 0),
+	NO_PORT("its width, but that way isn't offered", BAD_UNUSED, 1 << 16, 0, 0),
+	NO_PORT("an ISR, but no port", BAD_UNUSED, 1 << 24, 0, 0),
+	NO_PORT("an ISR's port, but no port", BAD_UNUSED, 0, WINDOW_PORT, 0),
+	NO_PORT("a window, but no port", BAD_UNUSED, 0, (u32)WINDOW_PORT << 16, 0),
+	NO_PORT("a window's size, but no port", BAD_UNUSED, 0, 0, 1),
+	CASE("a BAR, but no way that uses it", BAD_UNUSED, P8(ways, PORT), P8(width, 0),
+	     P32(offset, 0)),
+	CASE("a width, but no way that uses it", BAD_UNUSED, P8(ways, PORT), P8(bar, 0),
+	     P32(offset, 0)),
+	CASE("an offset, but no way that uses it", BAD_UNUSED, P8(ways, PORT), P16(bar, 0)),
 	CASE("reserved bytes", BAD_UNUSED, P16(reserved, 1)),
 	CASE("last reserved byte", BAD_UNUSED, P16(reserved, 0x100)),
 
 	CASE("all ways", OK),
 	CASE("multi-function device", OK, { CONFIG_HEADER, 1, 0x80 }),
 	CASE("only the port", OK, P8(ways, PORT), P16(bar, 0), P32(offset, 0)),
+	NO_PORT("all but the port", OK, 0, 0, 0),
 	CASE("port without ISR", OK, P8(isr_width, 0), P16(isr_port, 0)),
 	CASE("8 bytes wide", OK, P8(width, 8)),
 	CASE("last port there is", OK, P16(window, 0xf000), P16(port, 0xffff),
 	     P16(isr_port, 0xfffe)),
 	CASE("first BAR", OK, P8(bar, 0), BAR(0, 0xfe000000)),
+	CASE("BAR behind an upper half that reads like a lower one", OK, P8(bar, 2), BAR(0, 4),
+	     BAR(1, 4), BAR(2, 0xfe000000)),
 };
 
 /* The end of the configuration is the end of readable memory. */
@@ -137,38 +159,69 @@ static void test_random(u8 *config, report_fn *report)
 	report(!unsound && taken && taken < i, "20000 configurations with random bytes");
 }
 
-static void test_claims(u8 *config, report_fn *report)
+#define DEVICE(bell, bell_width, isr, start, ports)				\
+	{ .ways = PORT, .port = bell, .port_width = bell_width, .isr_port = isr,	\
+	  .isr_width = 1, .window = start, .window_size = ports }
+#define AT(bell, bell_width, isr) DEVICE(bell, bell_width, isr, WINDOW_PORT, WINDOW_SIZE)
+
+/* One device after the other, all in one machine. */
+static const struct {
+	const char *name;
+	struct kvm_pci_doorbell bell;
+	enum kvm_pci_doorbell_error error;
+} claims[] = {
+	{ "a first device's ports", AT(BELL_PORT(7), 1, ISR_PORT(7)), KVM_PCI_DOORBELL_OK },
+	{ "two devices at one port", AT(BELL_PORT(7), 1, ISR_PORT(9)), KVM_PCI_DOORBELL_TAKEN },
+	{ "a doorbell at another device's ISR", AT(ISR_PORT(7), 1, ISR_PORT(9)),
+	  KVM_PCI_DOORBELL_TAKEN },
+	{ "an ISR at another device's doorbell", AT(BELL_PORT(9), 1, BELL_PORT(7)),
+	  KVM_PCI_DOORBELL_TAKEN },
+	{ "a refused device took no port", AT(BELL_PORT(9), 1, ISR_PORT(9)),
+	  KVM_PCI_DOORBELL_OK },
+	{ "a doorbell of two ports", AT(BELL_PORT(11), 2, ISR_PORT(12)), KVM_PCI_DOORBELL_OK },
+	{ "the second of another device's ports", AT(BELL_PORT(11) + 1, 1, ISR_PORT(13)),
+	  KVM_PCI_DOORBELL_TAKEN },
+	{ "a window that starts elsewhere",
+	  DEVICE(BELL_PORT(13), 1, ISR_PORT(13), WINDOW_PORT - 16, WINDOW_SIZE),
+	  KVM_PCI_DOORBELL_BAD_WINDOW },
+	{ "a window of another size",
+	  DEVICE(BELL_PORT(13), 1, ISR_PORT(13), WINDOW_PORT, WINDOW_SIZE - 2),
+	  KVM_PCI_DOORBELL_BAD_WINDOW },
+	{ "a device without ports", { .ways = STORE }, KVM_PCI_DOORBELL_OK },
+	{ "none of them changed the window", AT(BELL_PORT(13), 1, ISR_PORT(13)),
+	  KVM_PCI_DOORBELL_OK },
+};
+
+static void test_claims(report_fn *report)
 {
-	static struct kvm_pci_doorbell_window window;
+	struct kvm_pci_doorbell_window window = {};
+	enum kvm_pci_doorbell_error error;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(claims); i++) {
+		error = kvm_pci_doorbell_claim(&window, &claims[i].bell);
+		if (error != claims[i].error)
+			ksft_print_msg("the claim gives %d, not %d\n", error, claims[i].error);
+		report(error == claims[i].error, claims[i].name);
+	}
+}
+
+static void test_address(u8 *config, report_fn *report)
+{
 	struct kvm_pci_doorbell bell;
 	__u64 address = 0;
-	bool first, again, other_window, beyond, isr;
+	bool beyond;
 
 	config_fill_device(config, 7);
 	kvm_pci_doorbell_find(config, &bell);
 	beyond = kvm_pci_doorbell_address(&bell, BAR_GPA(7), BELL_OFFSET + 1, &address) ==
 		 KVM_PCI_DOORBELL_BAD_OFFSET && !address;
 	report(beyond, "doorbell behind the end of its BAR");
-
-	first = !kvm_pci_doorbell_claim(&window, &bell);
-	again = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_TAKEN;
-	report(first && again, "two devices at one port");
-
-	bell.isr_port = BELL_PORT(7);
-	bell.port = BELL_PORT(9);
-	isr = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_TAKEN;
-	bell.isr_port = ISR_PORT(9);
-	isr &= !kvm_pci_doorbell_claim(&window, &bell);
-	report(isr, "a refused device takes no port");
-
-	bell.window -= 16;
-	other_window = kvm_pci_doorbell_claim(&window, &bell) == KVM_PCI_DOORBELL_BAD_WINDOW;
-	report(other_window, "two windows");
 }
 
 unsigned int nr_parser_tests(void)
 {
-	return ARRAY_SIZE(configs) + 5;
+	return ARRAY_SIZE(configs) + ARRAY_SIZE(claims) + 2;
 }
 
 void test_parser(report_fn *report)
@@ -187,5 +240,6 @@ void test_parser(report_fn *report)
 		report(error == configs[i].error, configs[i].name);
 	}
 	test_random(config, report);
-	test_claims(config, report);
+	test_address(config, report);
+	test_claims(report);
 }
