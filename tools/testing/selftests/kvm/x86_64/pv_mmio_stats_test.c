@@ -12,7 +12,7 @@
 #define VALUE		0x1122334455667788ull
 #define BELL_PORT	0x51
 #define TRACEFS		"/sys/kernel/tracing"
-#define EVENT		TRACEFS "/events/kvm/kvm_pv_mmio/enable"
+#define EVENT		TRACEFS "/events/kvm/kvm_pv_mmio"
 
 #define STORE4		"\x89\x02"	/* mov %eax,(%rdx) */
 #define SIGNED4		(KVM_PV_MMIO_SIGNATURE | 4)
@@ -190,21 +190,40 @@ static bool write_file(const char *path, const char *text)
 static bool trace_starts(void)
 {
 	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
-	return write_file(EVENT, "1");
+	return write_file(EVENT "/enable", "1");
 }
 
-/* How many lines of the trace are of our event and say @text. */
-static int trace_lines(const char *text)
+/* How many lines of a file say both. */
+static int lines_with(const char *path, const char *text, const char *more)
 {
-	FILE *trace = fopen(TRACEFS "/trace", "r");
-	char line[512];
+	FILE *file = fopen(path, "r");
+	char line[2048];
 	int n = 0;
 
-	TEST_ASSERT(trace, "the trace must be readable, errno %d", errno);
-	while (fgets(line, sizeof(line), trace))
-		n += strstr(line, "kvm_pv_mmio: ") && strstr(line, text);
-	fclose(trace);
+	TEST_ASSERT(file, "%s must be readable, errno %d", path, errno);
+	while (fgets(line, sizeof(line), file))
+		n += strstr(line, text) && strstr(line, more);
+	fclose(file);
 	return n;
+}
+
+static int trace_lines(const char *text)
+{
+	return lines_with(TRACEFS "/trace", "kvm_pv_mmio: ", text);
+}
+
+/* perf and trace-cmd print what this says, and know none of the kernel's names. */
+static void test_format(bool can_trace)
+{
+	if (!can_trace) {
+		ksft_test_result_skip("format: this kernel has no tracefs\n");
+		return;
+	}
+	case_expect(lines_with(EVENT "/format", "print fmt: ", "\"store\""), 1,
+		    "the format with words");
+	case_expect(lines_with(EVENT "/format", "print fmt: ", "KVM_PV_MMIO_"), 0,
+		    "the format with the kernel's names");
+	ksft_test_result(case_passed(), "format of the event\n");
 }
 
 static void run_traced(struct case_vm *cvm, const struct stats_case *sc, bool can_trace)
@@ -233,7 +252,7 @@ int main(void)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
 		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
-	ksft_set_plan(2 * ARRAY_SIZE(cases) + 2);
+	ksft_set_plan(2 * ARRAY_SIZE(cases) + 3);
 
 	case_vm_create(&cvm, NULL);
 	vm_enable_cap(cvm.vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
@@ -243,10 +262,11 @@ int main(void)
 	}
 	test_unmodified_guests(&cvm);
 	can_trace = trace_starts();
+	test_format(can_trace);
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		run_traced(&cvm, &cases[i], can_trace);
 	if (can_trace)
-		write_file(EVENT, "0");
+		write_file(EVENT "/enable", "0");
 	case_vm_free(&cvm);
 	ksft_finished();
 }
