@@ -11,7 +11,8 @@ import stat
 from errors import LabError
 
 GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest")
-DIRECTORIES = ("bin", "dev", "proc", "sys", "tmp", "root", "etc", "lab", "lab/bin", "lab/kvm")
+DIRECTORIES = ("bin", "dev", "proc", "sys", "tmp", "root", "etc")
+LAB_DIRECTORIES = ("lab", "lab/bin", "lab/kvm")
 VENDOR_MODULE = {"intel": "kvm-intel", "amd": "kvm-amd"}
 UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
 
@@ -104,7 +105,8 @@ def add_kvm_set(archive, lab, set_name, directory):
     archive.file(f"lab/kvm/{set_name}/order", "\n".join(order + [""]).encode(), 0o644)
 
 
-def add_contents(archive, options):
+def add_system(archive, options):
+    """The small system that the lab boots where it is given none."""
     for name in DIRECTORIES:
         archive.directory(name)
     # The kernel opens the console before /init can mount anything on /dev.
@@ -112,7 +114,13 @@ def add_contents(archive, options):
     archive.file("bin/busybox", read(options.busybox), 0o755)
     archive.symlink("bin/sh", "busybox")
     archive.file("init", read(os.path.join(GUEST, "init")), 0o755)
-    archive.file("lab/with-kvm", read(os.path.join(GUEST, "with-kvm")), 0o755)
+
+
+def add_lab(archive, options):
+    for name in LAB_DIRECTORIES:
+        archive.directory(name)
+    for name in ("checks", "session", "with-kvm"):
+        archive.file(f"lab/{name}", read(os.path.join(GUEST, name)), 0o755)
     if options.command:
         archive.file("lab/command", ("exec " + shlex.join(options.command) + "\n").encode(), 0o644)
     for set_name, directory in options.kvm:
@@ -128,8 +136,12 @@ def build(options, path):
     try:
         with open(partial, "wb") as out:
             archive = Archive(out)
-            add_contents(archive, options)
+            if not options.initrd:
+                add_system(archive, options)
+            add_lab(archive, options)
             archive.finish()
+            # The kernel unpacks one after the other.
+            out.write(read(options.initrd) if options.initrd else b"")
         os.rename(partial, path)
     except OSError as error:
         raise LabError(f"can't write {path}: {error.strerror}") from error

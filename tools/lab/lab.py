@@ -23,6 +23,7 @@ TAIL_LINES = 40
 # A panic or an oops ends the machine at once: by a triple fault, which both emulators
 # take for the end. Warnings have to reach the console, all else would only cost time.
 KERNEL_ARGUMENTS = "console=ttyS0,115200 panic=-1 oops=panic reboot=t loglevel=5"
+DISK_ARGUMENTS = "root=/dev/vda rw systemd.show_status=no"
 
 EPILOG = """\
 exit status: the command's own; 124 after a timeout; 125 if the lab failed or the guest's
@@ -77,6 +78,9 @@ def make_parser():
         help="a set of KVM modules, with those they depend on")
     add("--file", action="append", default=[], type=guest_file, metavar="SRC[:DEST]",
         help="a static program or any file for the guest, in /lab/bin if not told")
+    add("--disk", default="", metavar="IMAGE", help="AMD: boots the system on this disk, which"
+        " isn't written to, and runs COMMAND in it; tools/debian makes such a disk")
+    add("--initrd", default="", metavar="FILE", help="that system's own")
     add("--cpus", type=positive, default=1, help="with more than 1, the AMD machine's"
         " take turns, and its TSC no longer counts instructions")
     add("--memory", type=positive, default=1024, metavar="MIB")
@@ -105,9 +109,14 @@ def parse(argv):
         raise LabError("--cpu-flags is for --lab amd; Bochs knows whole models only: --cpu-model")
     if options.lab == "intel" and options.monitor:
         raise LabError("--monitor is for --lab amd; Bochs has none")
+    if options.disk and (options.lab == "intel" or options.action == "shell"):
+        raise LabError("--disk is for run --lab amd: on Bochs, systemd takes too long")
+    if bool(options.disk) != bool(options.initrd):
+        raise LabError("--disk and --initrd go together")
     if options.action == "run" and not options.timeout:
         options.timeout = 300
     options.kernel = os.path.abspath(options.kernel)
+    options.disk = options.disk and os.path.abspath(options.disk)
     return options
 
 
@@ -130,8 +139,10 @@ def check(options):
         raise LabError(f"no {options.busybox} here: install the package busybox-static")
     if is_dynamic(initramfs.read(options.busybox)):
         raise LabError(f"{options.busybox} is not static: install the package busybox-static")
+    if options.disk and not os.path.isfile(options.disk):
+        raise LabError(f"can't read {options.disk}: --disk takes an image")
     for index, (source, destination) in enumerate(options.file):
-        if not destination and is_dynamic(initramfs.read(source)):
+        if not (destination or options.disk) and is_dynamic(initramfs.read(source)):
             raise LabError(f"{source} is not static, and the lab has no libraries: link it -static")
         options.file[index] = source, destination or "/lab/bin/" + os.path.basename(source)
 
@@ -165,7 +176,8 @@ def prepare(options, work, console):
         if os.path.exists(os.path.join(work, name)):
             os.unlink(os.path.join(work, name))
     initramfs.build(options, os.path.join(work, "initramfs"))
-    arguments = f"{KERNEL_ARGUMENTS} {options.append}".strip()
+    arguments = " ".join(filter(None, (KERNEL_ARGUMENTS, DISK_ARGUMENTS * bool(options.disk),
+                                       options.append)))
     return MACHINES[options.lab].prepare(options, work, arguments, console)
 
 

@@ -25,6 +25,7 @@ def prepare(options, work, kernel_arguments, console):
     # they run guests.  One makes the TSC count instructions; two would then stand
     # still for good as soon as both run guests.
     counting = ["-icount", "shift=0,sleep=off"] if options.cpus == 1 else []
+    disk = ["-drive", f"file={options.disk},if=virtio,format=raw,snapshot=on"]
     monitor = ["-monitor", "unix:monitor,server,nowait", "-D", "monitor.log"]
     return [
         "qemu-system-x86_64", "-accel", "tcg,thread=single", *counting, "-M", "q35", "-cpu", cpu,
@@ -32,6 +33,6 @@ def prepare(options, work, kernel_arguments, console):
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-kernel", options.kernel, "-initrd", "initramfs", "-append", kernel_arguments,
         "-serial", serial(console), "-serial", "file:output.log", "-serial", "file:verdict",
-        *(monitor if options.monitor else []),
+        *(disk if options.disk else []), *(monitor if options.monitor else []),
         *(LOOKS_LIKE_VMWARE if NO_HYPERVISOR in options.cpu_flags.split(",") else []),
     ]

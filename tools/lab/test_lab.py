@@ -27,7 +27,8 @@ def module(depends=""):
 
 
 def options(**changes):
-    defaults = {"busybox": "/bin/busybox", "command": ["true"], "kvm": [], "file": [], "lab": "amd"}
+    defaults = {"busybox": "/bin/busybox", "command": ["true"], "kvm": [], "file": [], "lab": "amd",
+                "initrd": ""}
     return types.SimpleNamespace(**{**defaults, **changes})
 
 
@@ -75,8 +76,18 @@ class Initramfs(InDirectory):
         self.assertEqual(found["lab/command"][1], b"exec echo 'two words' 'it'\"'\"'s'\n")
         self.assertEqual(found["bin/sh"], (stat.S_IFLNK | 0o777, b"busybox"))
         self.assertTrue(stat.S_ISCHR(found["dev/console"][0]))
-        for name in ("init", "lab/with-kvm", "bin/busybox"):
+        for name in ("init", "lab/session", "lab/with-kvm", "bin/busybox"):
             self.assertEqual(found[name][0], stat.S_IFREG | 0o755, name)
+
+    def test_system_with_an_initrd_of_its_own(self):
+        initrd = self.write("initrd", b"any bytes")
+        found = self.build(initrd=initrd)
+        self.assertEqual([name for name in found if not name.startswith("lab")], ["TRAILER!!!"])
+        self.assertIn("lab/session", found)
+        with open(self.path("initramfs"), "rb") as both:
+            whole = both.read()
+        self.assertTrue(whole.endswith(b"TRAILER!!!\0\0\0\0any bytes"))
+        self.assertEqual((len(whole) - len(b"any bytes")) % 4, 0)
 
     def test_shell_has_no_command(self):
         self.assertNotIn("lab/command", self.build(command=[]))
@@ -244,6 +255,11 @@ class BadOptions(InDirectory):
                 ("not a positive number", {"timeout": "-1"}),
                 ("one line", {"append": "a\nb"}),
                 ("for --lab amd", {"lab": "intel", "cpu-flags": "x"}),
+                ("for run --lab amd", {"lab": "intel", "disk": "x"}),
+                ("go together", {"disk": "/none"}),
+                ("go together", {"initrd": "/none"}),
+                ("can't read /none", {"disk": "/none", "initrd": dynamic}),
+                ("can't read /none", {"disk": dynamic, "initrd": "/none"}),
                 ("unrecognized arguments", {"nonsense": "x"}),
                 ("can't use --work", {"work": "/dev/null/x"})):
             with self.subTest(changes):
@@ -254,6 +270,7 @@ class BadOptions(InDirectory):
         self.refused("takes no command", "shell", *self.arguments(), "--", "true")
         self.refused("required", "run", "--", "true")
         self.refused("for --lab amd", "run", *self.arguments(lab="intel"), "--monitor", "--", "true")
+        self.refused("for run --lab amd", "shell", *self.arguments(disk="x"))
         self.refused("'dance'", "dance", *self.arguments())
 
     def test_missing_emulator(self):
