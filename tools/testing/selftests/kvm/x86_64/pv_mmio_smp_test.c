@@ -21,6 +21,9 @@
 #define RINGS_PER_ROUND	256
 #define MIN_ROUNDS	4
 #define MIN_CHURNS	16
+/* Where no grace period is expedited, as on PREEMPT_RT, each takes many times as long. */
+#define MIN_SLOW_CHURNS	1
+#define RCU_NORMAL	"/sys/kernel/rcu_normal"
 /* A vCPU that hangs ends the whole test. */
 #define CASE_SECONDS	60
 
@@ -41,7 +44,7 @@ struct smp_vm {
 	u32 nr_vcpus, nr_bells;
 	int bells[MAX_BELLS], others;
 	u64 rounds;		/* of all vCPUs */
-	u64 churns;		/* of the others' ioeventfds */
+	u64 churns, min_churns;	/* of the others' ioeventfds */
 	bool stop;		/* for who registers them */
 };
 
@@ -149,7 +152,7 @@ static void *run_vcpu(void *arg)
 			REPORT_GUEST_ASSERT(uc);
 		TEST_ASSERT_EQ(uc.cmd, UCALL_SYNC);
 		rounds++;
-	} while (rounds < MIN_ROUNDS || READ_ONCE(smp->churns) < MIN_CHURNS);
+	} while (rounds < MIN_ROUNDS || READ_ONCE(smp->churns) < smp->min_churns);
 	__atomic_add_fetch(&smp->rounds, rounds, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -221,9 +224,21 @@ static bool counts_are_exact(struct smp_vm *smp)
 	return exact;
 }
 
+static u64 min_churns(void)
+{
+	FILE *f = fopen(RCU_NORMAL, "r");
+	bool slow;
+
+	TEST_ASSERT(f, "%s must be readable, errno %d", RCU_NORMAL, errno);
+	slow = fgetc(f) == '1';
+	fclose(f);
+	return slow ? MIN_SLOW_CHURNS : MIN_CHURNS;
+}
+
 static void test_smp(enum ring ring, u32 nr_vcpus, u32 nr_bells)
 {
-	struct smp_vm smp = { .ring = ring, .nr_vcpus = nr_vcpus, .nr_bells = nr_bells };
+	struct smp_vm smp = { .ring = ring, .nr_vcpus = nr_vcpus, .nr_bells = nr_bells,
+			      .min_churns = min_churns() };
 
 	alarm(CASE_SECONDS);
 	smp_vm_create(&smp);
