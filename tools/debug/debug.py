@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run our selftests on a debug kernel; any report of the kernel's fails.
+"""Run our selftests on a debug kernel with two CPUs; any report of the kernel's fails.
 
 usage: debug.py BUILT [LAB [TEST...]]
 
@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("ke
 
 import machines
 from console import JobError, main, say
-from run import Reader
+from run import SMP, Reader
 from tally import Tally
 
 HOST_SECONDS = 5400
@@ -23,6 +23,7 @@ MEMORY = 2048
 
 
 def choose(built, names):
+    """The programs of NAMES, or all."""
     tests = {path.name: path for path in sorted((built / "tests").glob("*_test"))}
     unknown = [name for name in names if name not in tests]
     if unknown or not tests:
@@ -37,10 +38,10 @@ def debug(argv):
         return 2
     built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
     labs = machines.chosen(lab)
-    tally = Tally()
-    machines.run(tally, Reader(tally, " debug"), labs, built, Path(__file__).with_name("in-lab"),
-                 choose(built, names), ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY)],
-                 " debug")
+    tally, kind = Tally(), f" {built.name}"
+    machines.run(tally, Reader(tally, kind), labs, built, Path(__file__).with_name("in-lab"),
+                 choose(built, names),
+                 ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY), *SMP], kind)
     return tally.finish()
 
 

@@ -145,10 +145,11 @@ def build(argv):
         say(__doc__.strip())
         return 2
     where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
-    # The debug kernel is built from what the default one came with.
-    home = debian.fetch(series, version, "cloud" if flavour == debug_kernel.FLAVOUR else flavour)
-    if flavour == debug_kernel.FLAVOUR:
-        debug_kernel.fetch(home)
+    # Debug kernels are built from what the default one came with.
+    own = flavour in debug_kernel.FLAVOURS
+    home = debian.fetch(series, version, "cloud" if own else flavour)
+    if own:
+        debug_kernel.fetch(home, flavour)
     out = where / flavour
     tree, logs = out / "linux", out / "logs"
     lay_overlay(home, tree)
