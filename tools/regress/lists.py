@@ -4,17 +4,19 @@
 # What is nearest to the code that we hook: exits, the emulator, MMIO and ports,
 # hypercalls, capabilities, CPUID, memslots, resets, SMM and nested guests.
 SHORT = """
-    coalesced_io_test kvm_binary_stats_test cpuid_test
-    cr4_cpuid_sync_test debug_regs exit_on_emulation_failure_test
-    fix_hypercall_test hwcr_msr_test hyperv_cpuid hyperv_evmcs hyperv_extended_hypercalls
-    hyperv_features hyperv_svm_test kvm_pv_test max_vcpuid_cap_test platform_info_test
-    pmu_counters_test pmu_event_filter_test set_boot_cpu_id set_sregs_test
+    coalesced_io_test kvm_binary_stats_test cpuid_test cr4_cpuid_sync_test debug_regs
+    exit_on_emulation_failure_test fix_hypercall_test hwcr_msr_test hyperv_cpuid
+    hyperv_evmcs hyperv_extended_hypercalls hyperv_features hyperv_svm_test kvm_pv_test
+    max_vcpuid_cap_test nested_exceptions_test platform_info_test pmu_counters_test
+    pmu_event_filter_test recalc_apic_map_test set_boot_cpu_id set_sregs_test
     smaller_maxphyaddr_emulation_test smm_test state_test svm_int_ctl_test
     svm_nested_shutdown_test svm_nested_soft_inject_test svm_vmcall_test sync_regs_test
-    tsc_msrs_test userspace_io_test userspace_msr_exit_test vmx_apic_access_test
-    vmx_close_while_nested_test vmx_exception_with_invalid_guest_state
-    vmx_invalid_nested_guest_state vmx_set_nested_state_test vmx_tsc_adjust_test
-    xapic_state_test xcr0_cpuid_test xen_vmcall_test
+    triple_fault_event_test tsc_msrs_test userspace_io_test userspace_msr_exit_test
+    vmx_apic_access_test vmx_close_while_nested_test vmx_dirty_log_test
+    vmx_exception_with_invalid_guest_state vmx_invalid_nested_guest_state vmx_msrs_test
+    vmx_nested_tsc_scaling_test vmx_pmu_caps_test vmx_preemption_timer_test
+    vmx_set_nested_state_test vmx_tsc_adjust_test xapic_state_test xcr0_cpuid_test
+    xen_vmcall_test
 """.split()
 
 # Tests that are not started, and why.
