@@ -30,7 +30,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
 .PHONY: help packages build guest-module e2e bench profile test fuzz stress regress
-.PHONY: test-debug test-lab check htmldocs shell modules load unload clean
+.PHONY: test-debug test-debian test-lab check htmldocs shell modules load unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -77,6 +77,9 @@ regress: build ## the kernel's own KVM tests, stock beside patched; TESTS=short|
 test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak; LAB=amd if not told
 	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" debug
 	@python3 tools/debug/debug.py build/debug "$(LAB)" $(TESTS)
+
+test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Debian (emulated AMD machine)
+	@python3 tools/debian/boot.py $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
 
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 	@python3 tools/test/units.py $(BUILT) "$(LAB)"
