@@ -150,8 +150,7 @@ static void learn(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_l2_key *key,
 
 	/* What changed between the two walks, KVM's may have missed. */
 	if (!learn_code(&walk) || !learn_target(&walk, linear) ||
-	    !kvm_pv_mmio_site_unchanged(&site->code) ||
-	    !kvm_pv_mmio_l2_words_unchanged(site))
+	    !kvm_pv_mmio_l2_unchanged(site))
 		memset(site, 0, sizeof(*site));
 }
 

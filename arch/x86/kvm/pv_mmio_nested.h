@@ -12,7 +12,6 @@
 
 #include <linux/hash.h>
 #include <linux/kvm_host.h>
-#include <linux/uaccess.h>
 
 #include "pv_mmio_site.h"
 
@@ -78,28 +77,10 @@ kvm_pv_mmio_l2_slot(struct kvm_pv_mmio_l2_sites *sites,
  * where the CPU doesn't.
  */
 static __always_inline bool
-kvm_pv_mmio_l2_words_unchanged(const struct kvm_pv_mmio_l2_site *site)
+kvm_pv_mmio_l2_unchanged(const struct kvm_pv_mmio_l2_site *site)
 {
-	const struct kvm_pv_mmio_pte *word = site->words;
-	const struct kvm_pv_mmio_pte *end = word + site->nr_words;
-	bool unchanged = false;
-	u64 value;
-
-	pagefault_disable();
-	if (!user_read_access_begin(word->where, sizeof(*word->where)))
-		goto out;
-
-	for (; word < end; word++) {
-		unsafe_get_user(value, word->where, changed);
-		if (value != word->value)
-			goto changed;
-	}
-	unchanged = true;
-changed:
-	user_read_access_end();
-out:
-	pagefault_enable();
-	return unchanged;
+	return kvm_pv_mmio_unchanged(&site->code, site->words, site->nr_words,
+				     0);
 }
 
 /*
@@ -118,8 +99,7 @@ kvm_pv_mmio_l2_recall(struct kvm_vcpu *vcpu,
 
 	site = kvm_pv_mmio_l2_slot(sites, key);
 	if (memcmp(&site->key, key, sizeof(*key)) ||
-	    !kvm_pv_mmio_site_unchanged(&site->code) ||
-	    !kvm_pv_mmio_l2_words_unchanged(site))
+	    !kvm_pv_mmio_l2_unchanged(site))
 		return NULL;
 
 	return site;

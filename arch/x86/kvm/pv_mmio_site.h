@@ -79,11 +79,13 @@ kvm_pv_mmio_site_slot(struct kvm_pv_mmio_sites *sites, unsigned long rip,
 				      KVM_PV_MMIO_SITE_BITS)];
 }
 
+/* Whether code and page table entries are still what they were when read. */
 static __always_inline bool
-kvm_pv_mmio_site_unchanged(const struct kvm_pv_mmio_site *site)
+kvm_pv_mmio_unchanged(const struct kvm_pv_mmio_site *site,
+		      const struct kvm_pv_mmio_pte *pte, int nr_ptes,
+		      u64 ignored)
 {
-	const struct kvm_pv_mmio_pte *pte = site->ptes;
-	const struct kvm_pv_mmio_pte *end = pte + site->nr_ptes;
+	const struct kvm_pv_mmio_pte *end = pte + nr_ptes;
 	bool unchanged = false;
 	u64 value;
 	u32 code;
@@ -98,7 +100,7 @@ kvm_pv_mmio_site_unchanged(const struct kvm_pv_mmio_site *site)
 
 	for (; pte < end; pte++) {
 		unsafe_get_user(value, pte->where, changed);
-		if ((value ^ pte->value) & ~KVM_PV_MMIO_PTE_IGNORED)
+		if ((value ^ pte->value) & ~ignored)
 			goto changed;
 	}
 	unchanged = true;
@@ -107,6 +109,13 @@ changed:
 out:
 	pagefault_enable();
 	return unchanged;
+}
+
+static __always_inline bool
+kvm_pv_mmio_site_unchanged(const struct kvm_pv_mmio_site *site)
+{
+	return kvm_pv_mmio_unchanged(site, site->ptes, site->nr_ptes,
+				     KVM_PV_MMIO_PTE_IGNORED);
 }
 
 /* The site as it was read, NULL if it wasn't.  @generation: of the memslots. */
