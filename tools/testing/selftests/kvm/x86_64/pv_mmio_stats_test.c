@@ -142,7 +142,16 @@ static bool has_fast_path(void)
 	return !uname(&name) && !strstr(name.version, "PREEMPT_RT");
 }
 
-/* Those of unmodified guests; VMX alone has the second, from its second run on. */
+/*
+ * A store to a length-0 ioeventfd is skipped by the length that hardware tells,
+ * from its second run on.  Only VMX does, and another hypervisor may not.
+ */
+static bool has_length0_fast_path(void)
+{
+	return host_cpu_is_intel && !this_cpu_has(X86_FEATURE_HYPERVISOR);
+}
+
+/* Those of unmodified guests. */
 static void run_unmodified(struct case_vm *cvm, const char *stat, const struct access_case *c,
 			   u64 expected)
 {
@@ -173,7 +182,7 @@ static void test_unmodified_guests(struct case_vm *cvm)
 	ioeventfd_set(cvm->vm, fd, BELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO, 0);
 	run_unmodified(cvm, "pio_doorbell_fast", &out, NR_RUNS);
 	close(fd);
-	run_unmodified(cvm, "mmio_doorbell_fast", &store, host_cpu_is_intel ? NR_RUNS - 1 : 0);
+	run_unmodified(cvm, "mmio_doorbell_fast", &store, has_length0_fast_path() ? NR_RUNS - 1 : 0);
 }
 
 /* True if the file took it. */

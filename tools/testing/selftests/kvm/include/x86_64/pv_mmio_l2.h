@@ -53,6 +53,8 @@ u64 l1_get_l2_rip(void);
 void l1_set_l2_rip(u64 rip);
 /* The entry of L1's that maps a page at L2_CODE_GPA or L2_MMIO_GPA. */
 u64 *l1_pte(u64 l2_gpa);
+/* A second root, with tables of its own that are still one to one. */
+void l1_use_other_tables(void);
 /* With L1's own flush, INVEPT or TLB_CONTROL. */
 void l1_flush(void);
 void l1_inject(u8 vector);

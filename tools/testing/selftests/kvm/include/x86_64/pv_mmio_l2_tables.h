@@ -8,8 +8,11 @@
 #include "svm_util.h"
 #include "vmx.h"
 
-/* L1's EPT or NPT: the root, then one table for each part. */
-enum { ROOT, PDPT, PD_LOW, PD_HIGH, PT_CODE, PT_MMIO, NR_TABLES };
+/*
+ * L1's EPT or NPT: the root, then one table for each part, then a root on top
+ * of the root.  There are two sets of these.
+ */
+enum { ROOT, PDPT, PD_LOW, PD_HIGH, PT_CODE, PT_MMIO, FIFTH_LEVEL, NR_TABLES };
 
 #define NR_PTES		512
 
@@ -17,7 +20,7 @@ struct l2_tables {
 	bool is_svm;
 	void *cpu;	/* struct vmx_pages or struct svm_test_data */
 	u64 *table;
-	u64 root_gpa;
+	u64 root_gpa;	/* 0: none */
 };
 
 extern struct l2_tables l2_tables;

@@ -8,17 +8,14 @@
 #include "pv_mmio_l2.h"
 #include "pv_mmio_scene.h"
 
-struct nested_table {
-	const struct scene_case *scenes;
-	unsigned int nr;
-};
-
-extern const struct nested_table nested_code_scenes, nested_map_scenes, nested_exit_scenes;
+extern const struct scene_table nested_code_scenes, nested_map_scenes, nested_exit_scenes;
 
 #define L2_STORE_LEN	2
 
 /* L2's: learn, call L1, do the store once more. */
 void l2_store(void);
+/* L2's: the store alone. */
+void l2_store_only(void);
 /* L1's: run @code in L2 up to its first call. */
 void l1_begin(void (*code)(void));
 /* Note L2's next exit, as L1 sees it. */

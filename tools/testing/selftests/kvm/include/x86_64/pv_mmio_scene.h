@@ -73,7 +73,13 @@ struct scene_case {
 	.log = { .nr = sizeof((u64[]){ __VA_ARGS__ }) / sizeof(u64),	\
 		 .val = { __VA_ARGS__ } }
 
-bool run_scene(const struct scene_case *c);
+struct scene_table {
+	const struct scene_case *scenes;
+	size_t nr;
+};
+
+/* Runs the tables, and once more with five levels of page tables, if KVM has them. */
+void run_scene_tables(const struct scene_table *const *tables, size_t nr);
 
 void scene_log(struct scene_log *log, u64 val);
 void scene_set_bell(struct scene *s, int bell, u64 gpa, u32 len, u32 flags);
@@ -85,6 +91,8 @@ void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len);
 /* Splits the doorbell in two: SCENE_VALUE rings the first, SCENE_RBX the other. */
 void scene_tell_values(struct scene *s);
 u64 *scene_pte(struct scene *s, u64 gva, int level);
+/* What CR3 has to be for tables whose fourth level is at @gpa. */
+u64 scene_root(struct kvm_vm *vm, u64 gpa);
 /* The doorbell's eventfd interrupts the guest, with SCENE_VECTOR. */
 void scene_connect_irq(struct scene *s);
 
@@ -123,6 +131,18 @@ static inline void guest_learn(guest_store_fn *store, u64 arg)
 	store(MMIO_GPA, SCENE_VALUE, arg);
 	GUEST_SYNC(SCENE_KNOWN);
 }
+
+/* Pages and page tables, for L1 and for L2. */
+const char *lacks_smap(void);
+void make_user_page(struct scene *s);
+void guest_store_smap(void);
+void make_other_tables(struct scene *s);
+void guest_switch_cr3(void);
+/* What guest_store_smap() logs: a fault ahead of and behind the store that's allowed. */
+#define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
+#define PF_PRESENT_WRITE	3
+#define SMAP_LOG	SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA, \
+				  PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA)
 
 /* Exception handler: log vector, error code and CR2; return from the code. */
 void guest_log_fault(struct ex_regs *regs);

@@ -7,11 +7,6 @@
 
 #include "pv_mmio_scene.h"
 
-struct scene_table {
-	const struct scene_case *scenes;
-	size_t nr;
-};
-
 extern const struct scene_table debug_scenes, event_scenes, paging_scenes;
 extern const struct scene_table code_scenes, memory_scenes;
 

@@ -11,6 +11,7 @@
 #define PTE_RWX		0x7ull
 #define PTE_LARGE	BIT(7)
 #define EPT_WRITE_BACK	(6ull << 3)
+#define NR_SETS		2
 
 struct l2_tables l2_tables;
 
@@ -45,6 +46,7 @@ static void make_tables(u64 *table, u64 gpa)
 	u64 leaf = PTE_RWX | (host_cpu_is_amd ? 0 : EPT_WRITE_BACK);
 	u64 *pdpt = table + PDPT * NR_PTES, *high = table + PD_HIGH * NR_PTES;
 
+	table[FIFTH_LEVEL * NR_PTES] = gpa | PTE_RWX;
 	table[0] = (gpa + PDPT * PAGE_SIZE) | PTE_RWX;
 	pdpt[0] = (gpa + PD_LOW * PAGE_SIZE) | PTE_RWX;
 	pdpt[L2_CODE_GPA >> 30] = (gpa + PD_HIGH * PAGE_SIZE) | PTE_RWX;
@@ -57,12 +59,16 @@ static void make_tables(u64 *table, u64 gpa)
 
 void l2_create(struct kvm_vm *vm)
 {
-	vm_vaddr_t gva = vm_vaddr_alloc(vm, NR_TABLES * PAGE_SIZE, PAGE_SIZE), cpu;
+	const size_t size = NR_TABLES * PAGE_SIZE;
+	vm_vaddr_t gva = vm_vaddr_alloc(vm, NR_SETS * size, PAGE_SIZE), cpu;
+	int i;
 
 	l2_tables.table = (u64 *)gva;
-	l2_tables.root_gpa = addr_gva2gpa(vm, gva);
+	/* Where KVM has no nested paging to offer, L1 goes without. */
+	l2_tables.root_gpa = l2_lacks() ? 0 : addr_gva2gpa(vm, gva);
 	l2_tables.is_svm = host_cpu_is_amd;
-	make_tables(addr_gva2hva(vm, gva), l2_tables.root_gpa);
+	for (i = 0; i < NR_SETS; i++)
+		make_tables(addr_gva2hva(vm, gva + i * size), addr_gva2gpa(vm, gva + i * size));
 	if (host_cpu_is_amd)
 		vcpu_alloc_svm(vm, &cpu);
 	else

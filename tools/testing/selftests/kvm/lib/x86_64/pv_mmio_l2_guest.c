@@ -149,11 +149,22 @@ void l1_use_tdp(bool on)
 	l1_has_no_tdp = !on;
 }
 
+/* NPT has as many levels as L1's own tables. */
+static u64 l1_root(void)
+{
+	if (l1_has_no_tdp || !l2_tables.root_gpa)
+		return 0;
+	if (l2_tables.is_svm && get_cr4() & X86_CR4_LA57)
+		return l2_tables.root_gpa + FIFTH_LEVEL * PAGE_SIZE;
+
+	return l2_tables.root_gpa;
+}
+
 void l1_prepare(void (*code)(void))
 {
 	/* As if it had been called. */
 	u8 *rsp = l2_stack + STACK_SIZE - sizeof(u64);
-	u64 root = l1_has_no_tdp ? 0 : l2_tables.root_gpa;
+	u64 root = l1_root();
 
 	if (l2_tables.is_svm) {
 		generic_svm_setup(l2_tables.cpu, code, rsp);
@@ -184,6 +195,16 @@ void l1_set_l2_rip(u64 rip)
 void l1_skip(u64 len)
 {
 	l1_set_l2_rip(l1_get_l2_rip() + len);
+}
+
+void l1_use_other_tables(void)
+{
+	l2_tables.table += NR_TABLES * NR_PTES;
+	l2_tables.root_gpa += NR_TABLES * PAGE_SIZE;
+	if (l2_tables.is_svm)
+		l1_vmcb()->control.nested_cr3 = l1_root();
+	else
+		vmwrite(EPT_POINTER, l1_root() | vmreadz(EPT_POINTER) % PAGE_SIZE);
 }
 
 u64 *l1_pte(u64 l2_gpa)
@@ -273,23 +294,4 @@ void l1_set_l2_user(void)
 	vmwrite(GUEST_SS_SELECTOR, vmreadz(GUEST_SS_SELECTOR) | USER_RPL);
 	vmwrite(GUEST_CS_AR_BYTES, vmreadz(GUEST_CS_AR_BYTES) | USER_DPL);
 	vmwrite(GUEST_SS_AR_BYTES, vmreadz(GUEST_SS_AR_BYTES) | USER_DPL);
-}
-
-const char *l2_call_insn(void)
-{
-	return l2_tables.is_svm ? "\x0f\x01\xd9" : "\x0f\x01\xc1";
-}
-
-void l2_call(u64 rax, u64 rbx, u64 rcx, u64 rdx, u64 rsi)
-{
-	if (l2_tables.is_svm)
-		asm volatile("push %%rbp\n\tvmmcall\n\tpop %%rbp"
-			     : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+S"(rsi)
-			     : : "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-			     "memory", "cc");
-	else
-		asm volatile("push %%rbp\n\tvmcall\n\tpop %%rbp"
-			     : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+S"(rsi)
-			     : : "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-			     "memory", "cc");
 }

@@ -4,10 +4,18 @@
  */
 #include "pv_mmio_nested_test.h"
 
+#define LOAD_OFFSET	0x100
+
 void l2_store(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
 	l2_call(0, 0, 0, 0, 0);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+void l2_store_only(void)
+{
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();
 }
@@ -47,6 +55,20 @@ static void guest_load(void)
 	l1_end();
 }
 
+/* With registers like those of a store, in a place of its own. */
+static void l2_load_elsewhere(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA + LOAD_OFFSET));
+	GUEST_DONE();
+}
+
+static void guest_load_elsewhere(void)
+{
+	l1_prepare(l2_load_elsewhere);
+	l1_end();
+}
+
 static void guest_store_rbx(void)
 {
 	l1_begin(l2_store);
@@ -61,12 +83,6 @@ static void guest_other_page(void)
 	*l1_pte(SCENE_CODE_GPA) += PAGE_SIZE;
 	l1_flush();
 	l1_end();
-}
-
-static void l2_store_only(void)
-{
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
-	GUEST_DONE();
 }
 
 /* L1 knows the store, and L2 has the same RIP and CR3. */
@@ -121,6 +137,18 @@ static void guest_without_tdp(void)
 	guest_plain();
 }
 
+static void guest_l2_switches_cr3(void)
+{
+	l1_prepare(guest_switch_cr3);
+	l1_end();
+}
+
+static void guest_l2_smap(void)
+{
+	l1_prepare(guest_store_smap);
+	l1_end();
+}
+
 static void l2_match(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -142,6 +170,12 @@ static void create(struct scene *s)
 	l2_create(s->vm);
 }
 
+static void create_load(struct scene *s)
+{
+	create(s);
+	SCENE_PUT_CODE(s, LOAD_OFFSET, "\x8b\x02\xc3");
+}
+
 static void create_two_pages(struct scene *s)
 {
 	create(s);
@@ -154,6 +188,23 @@ static void create_two_pages_swapped(struct scene *s)
 	create_two_pages(s);
 	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
 	SCENE_PUT_CODE(s, PAGE_SIZE, "\x89\x02\xc3");
+}
+
+static void create_other_tables(struct scene *s)
+{
+	create(s);
+	make_other_tables(s);
+}
+
+static void create_user_page(struct scene *s)
+{
+	create(s);
+	make_user_page(s);
+}
+
+static const char *l2_lacks_smap(void)
+{
+	return l2_lacks_cpu() ?: lacks_smap();
 }
 
 static void create_tell_values(struct scene *s)
@@ -193,24 +244,31 @@ static void move(struct scene *s, u64 stage)
 
 static const struct scene_case scenes[] = {
 	{ "a load where L2's store was", guest_load, create, SCENE_LOG(0xa5a5a5a5),
-	  .decode = DECODE_ALWAYS, .lacks = l2_lacks },
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu },
+	{ "a load of L2 with a forged signature", guest_load_elsewhere, create_load,
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu, SCENE_LOG(0xa5a5a5a5) },
 	{ "another store where L2's was", guest_store_rbx, create_tell_values, .rings = { 0, 1 },
-	  .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
 	{ "another page of code where L2's store was", guest_other_page, create_two_pages,
 	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
 	{ "another store of L2 where L1's is", guest_l1_knows, create_two_pages,
 	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
 	{ "another store of L1 where L2's is", guest_l2_knows, create_two_pages_swapped,
 	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
+	{ "L2 switches to page tables with other code", guest_l2_switches_cr3,
+	  create_other_tables, .rings = { 1, 1 }, .lacks = l2_lacks_cpu,
+	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "L2's page is the user's, SMAP", guest_l2_smap, create_user_page,
+	  .lacks = l2_lacks_smap, .rings = { 1 }, SMAP_LOG },
 	{ "L2 at CPL 3", guest_user, create, allow_user, .rings = { 1 },
 	  .decode = DECODE_ALWAYS, .lacks = l2_lacks, SCENE_LOG(L2_CALLED) },
-	{ "from L2", guest_plain, create, RINGS_AS_KNOWN, .lacks = l2_lacks },
+	{ "from L2", guest_plain, create, RINGS_AS_KNOWN, .lacks = l2_lacks_cpu },
 	{ "from L2, L1 without nested paging", guest_without_tdp, create, RINGS_AS_KNOWN,
 	  .lacks = l2_lacks_cpu },
 	{ "from L2, DATAMATCH hit and miss", guest_match, create_tell_values,
-	  .decode = DECODE_EITHER, .rings = { 1, 1 }, .lacks = l2_lacks },
+	  .decode = DECODE_EITHER, .rings = { 1, 1 }, .lacks = l2_lacks_cpu },
 	{ "from L2, moved to another VM in between", guest_plain, create, move,
-	  .rings = { 1 }, SCENE_LOG(SCENE_VALUE), .lacks = l2_lacks },
+	  .rings = { 1 }, SCENE_LOG(SCENE_VALUE), .lacks = l2_lacks_cpu },
 };
 
-const struct nested_table nested_code_scenes = { scenes, ARRAY_SIZE(scenes) };
+const struct scene_table nested_code_scenes = { scenes, ARRAY_SIZE(scenes) };

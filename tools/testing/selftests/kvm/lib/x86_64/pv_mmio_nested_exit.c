@@ -112,7 +112,7 @@ static void guest_log_and_skip(struct ex_regs *regs)
 
 static const char *lacks_choice(void)
 {
-	return host_cpu_is_amd ? l2_lacks() : "with VMX, L1 gets each vmcall";
+	return host_cpu_is_amd ? l2_lacks_cpu() : "with VMX, L1 gets each vmcall";
 }
 
 static void enable_hypercall(struct scene *s)
@@ -157,12 +157,12 @@ static void add_port(struct scene *s)
 }
 
 static const struct scene_case scenes[] = {
-	{ "L2's hypercall is L1's", guest_hypercall, enable_hypercall, .lacks = l2_lacks,
+	{ "L2's hypercall is L1's", guest_hypercall, enable_hypercall, .lacks = l2_lacks_cpu,
 	  SCENE_LOG(L2_CALLED, KVM_HC_MMIO_WRITE, MMIO_GPA) },
 	{ "L2's hypercall that L1 doesn't want", guest_hypercall_nobodys,
 	  enable_hypercall_handle_ud, .lacks = lacks_choice, SCENE_LOG(UD_VECTOR) },
-	{ "L2's out is L1's", guest_out, add_port, .lacks = l2_lacks, SCENE_LOG(L2_OUT) },
-	{ "L2's out that L1 leaves to L0", guest_out_not_l1s, add_port, .lacks = l2_lacks,
+	{ "L2's out is L1's", guest_out, add_port, .lacks = l2_lacks_cpu, SCENE_LOG(L2_OUT) },
+	{ "L2's out that L1 leaves to L0", guest_out_not_l1s, add_port, .lacks = l2_lacks_cpu,
 	  .rings = { 0, 1 }, SCENE_LOG(L2_CALLED) },
 	{ "L1 injects an event ahead of the store", guest_inject, handle_event, .rings = { 1 },
 	  .lacks = l2_lacks, SCENE_LOG(SCENE_VECTOR, SCENE_CODE_GPA, SCENE_VALUE) },
@@ -173,4 +173,4 @@ static const struct scene_case scenes[] = {
 	  SCENE_LOG(L2_EXCEPTION, SCENE_CODE_GPA + L2_STORE_LEN) },
 };
 
-const struct nested_table nested_exit_scenes = { scenes, ARRAY_SIZE(scenes) };
+const struct scene_table nested_exit_scenes = { scenes, ARRAY_SIZE(scenes) };

@@ -67,6 +67,20 @@ static void guest_never_mapped(void)
 	GUEST_DONE();
 }
 
+/* What wasn't there needs no flush to be there. */
+static void guest_mapped_at_fault(void)
+{
+	u64 pte = *l1_pte(MMIO_GPA);
+
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	set_mapping(pte & ~L2_PTE_RIGHTS, false);
+	l1_prepare(l2_store_only);
+	l1_log_exit();
+	guest_log(l1_get_l2_rip());
+	set_mapping(pte, false);
+	l1_end();
+}
+
 static void l1_remap(u64 gpa, bool flush)
 {
 	l1_begin(l2_store);
@@ -87,6 +101,15 @@ static void guest_remap_no_flush(void)
 static void guest_remap_to_ram(void)
 {
 	l1_remap(RAM_PAGE, true);
+}
+
+/* Other tables, while the ones that KVM knows stay as they are. */
+static void guest_other_tables(void)
+{
+	l1_begin(l2_store);
+	l1_use_other_tables();
+	set_mapping(*l1_pte(MMIO_GPA) - MMIO_GPA + FAR_GPA, true);
+	l1_end();
 }
 
 static void log_ram(struct scene *s)
@@ -129,6 +152,40 @@ static void create_map_pte(struct scene *s)
 	sync_global_to_guest(s->vm, guest_pte_gva);
 }
 
+/* L2's second device is one that L0 serves without an ioeventfd. */
+static void l2_other_device(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_log(guest_store_code(FAR_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
+static void guest_vmm(void)
+{
+	l1_prepare(l2_other_device);
+	l1_end();
+}
+
+static void guest_ioapic(void)
+{
+	*l1_pte(FAR_GPA) += IOAPIC_GPA - FAR_GPA;
+	l1_prepare(l2_other_device);
+	l1_end();
+}
+
+static void create_plain(struct scene *s)
+{
+	l2_create(s->vm);
+}
+
+static void check_ioapic(struct scene *s)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	vm_ioctl(s->vm, KVM_GET_IRQCHIP, &chip);
+	case_expect(chip.chip.ioapic.ioregsel, (u8)SCENE_VALUE, "the I/O APIC's register");
+}
+
 /* What L1 sees must be what it sees with the feature off. */
 static void check_fault(struct scene *s)
 {
@@ -151,13 +208,20 @@ static const struct scene_case scenes[] = {
 	{ "L1 takes the device away without a flush", guest_unmapped_no_flush, create,
 	  .rings = { 1 }, FAULTS },
 	{ "L1 keeps the device for itself", guest_never_mapped, create, FAULTS },
+	{ "L1 maps the device at the fault, without a flush", guest_mapped_at_fault, create,
+	  .rings = { 1 }, FAULTS },
 	{ "L1 maps RAM in place of the device", guest_remap_to_ram, create, .finish = log_ram,
 	  .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
 	{ "L1 maps another device", guest_remap, create, RINGS_FAR },
 	{ "L1 maps another device without a flush", guest_remap_no_flush, create, RINGS_FAR },
+	{ "L1 switches to tables with another device", guest_other_tables, create, RINGS_FAR },
+	{ "from L2 to the VMM", guest_vmm, create_plain, .decode = DECODE_NEVER,
+	  .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
+	{ "from L2 to a device in the kernel", guest_ioapic, create_plain, .finish = check_ioapic,
+	  .decode = DECODE_NEVER, .lacks = l2_lacks, SCENE_LOG(SCENE_VALUE) },
 	{ "L2 maps another device", guest_l2_remaps, create_map_pte, RINGS_FAR },
 	{ "L2 maps another device, L1 without nested paging", guest_l2_remaps_without_tdp,
 	  create_map_pte, .rings = { 0, 1 }, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
 };
 
-const struct nested_table nested_map_scenes = { scenes, ARRAY_SIZE(scenes) };
+const struct scene_table nested_map_scenes = { scenes, ARRAY_SIZE(scenes) };

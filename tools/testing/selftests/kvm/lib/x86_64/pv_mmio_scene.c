@@ -6,6 +6,8 @@
 
 #define MAX_SCENE_EXITS	64
 
+static bool has_five_levels;
+
 void scene_log(struct scene_log *log, u64 val)
 {
 	if (log->nr < SCENE_LOG_SIZE)
@@ -37,6 +39,30 @@ void scene_tell_values(struct scene *s)
 u64 *scene_pte(struct scene *s, u64 gva, int level)
 {
 	return __vm_get_page_table_entry(s->vm, gva, &level);
+}
+
+/* The library knows four levels: one more has them all in its first entry. */
+u64 scene_root(struct kvm_vm *vm, u64 gpa)
+{
+	u64 root;
+
+	if (!has_five_levels)
+		return gpa;
+
+	root = vm_alloc_page_table(vm);
+	*(u64 *)addr_gpa2hva(vm, root) = gpa | PTE_PRESENT_MASK | PTE_WRITABLE_MASK |
+					 PTE_USER_MASK;
+	return root;
+}
+
+static void use_five_levels(struct scene *s)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(s->vcpu, &sregs);
+	sregs.cr3 = scene_root(s->vm, sregs.cr3);
+	sregs.cr4 |= X86_CR4_LA57;
+	vcpu_sregs_set(s->vcpu, &sregs);
 }
 
 void scene_connect_irq(struct scene *s)
@@ -76,6 +102,8 @@ static void begin_scene(struct scene *s, const struct scene_case *c, bool featur
 	memset(s, 0, sizeof(*s));
 	s->feature_on = feature_on;
 	s->vm = vm_create_with_one_vcpu(&s->vcpu, c->guest);
+	if (has_five_levels)
+		use_five_levels(s);
 	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, feature_on);
 	vm_userspace_mem_region_add(s->vm, VM_MEM_SRC_ANONYMOUS, SCENE_CODE_GPA, SCENE_CODE_SLOT,
 				    SCENE_CODE_PAGES, 0);
@@ -203,7 +231,7 @@ static void compare_plays(const struct scene_result *on, const struct scene_resu
 	compare_log(&on->host, &off->host, "the VMM's log, compared with the feature off");
 }
 
-bool run_scene(const struct scene_case *c)
+static bool run_scene(const struct scene_case *c)
 {
 	struct scene_result on, off;
 	int i;
@@ -223,4 +251,37 @@ bool run_scene(const struct scene_case *c)
 	if (c->decode == DECODE_ALWAYS && on.decodes < off.decodes)
 		case_fail("all must be decoded, %lu of %lu were", on.decodes, off.decodes);
 	return case_passed();
+}
+
+static void run_table(const struct scene_table *table, const char *suffix)
+{
+	const struct scene_case *c;
+	const char *lacks;
+
+	for (c = table->scenes; c < table->scenes + table->nr; c++) {
+		lacks = c->lacks ? c->lacks() : NULL;
+		if (lacks)
+			ksft_test_result_skip("%s%s: %s\n", c->name, suffix, lacks);
+		else
+			ksft_test_result(run_scene(c), "%s%s\n", c->name, suffix);
+	}
+}
+
+void run_scene_tables(const struct scene_table *const *tables, size_t nr)
+{
+	bool twice = kvm_cpu_has(X86_FEATURE_LA57);
+	size_t i, scenes = 0;
+
+	for (i = 0; i < nr; i++)
+		scenes += tables[i]->nr;
+	ksft_set_plan(scenes + (twice ? scenes : 0));
+
+	for (i = 0; i < nr; i++)
+		run_table(tables[i], "");
+	if (!twice)
+		return;
+
+	has_five_levels = true;
+	for (i = 0; i < nr; i++)
+		run_table(tables[i], ", five levels");
 }

@@ -4,14 +4,13 @@
  */
 #include "pv_mmio_state_test.h"
 
-#define ALIAS_GVA	0xd1000000ul	/* of MMIO_GPA */
+#define ALIAS_GVA	SCENE_USER_GVA
 #define CROSS_GVA	0xd1200000ul	/* a page of RAM, then MMIO_GPA */
 /* The page's number, times the size of a PTE, is the offset in the page. */
 #define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
 #define CODE_GVA	0xd1600000ul
 #define CR0_WP		BIT(16)
-#define PF_PRESENT_WRITE 3
 
 static void set_cr0(u64 cr0)
 {
@@ -49,7 +48,8 @@ static void make_read_only(struct scene *s)
 	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
 }
 
-static void guest_store_smap(void)
+/* What KVM learns of the page where the store is allowed must not allow another. */
+void guest_store_smap(void)
 {
 	set_cr4(get_cr4() | X86_CR4_SMAP);
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -57,10 +57,12 @@ static void guest_store_smap(void)
 	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
 	asm volatile("stac");
 	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
+	asm volatile("clac");
+	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
 	GUEST_DONE();
 }
 
-static void make_user_page(struct scene *s)
+void make_user_page(struct scene *s)
 {
 	int level;
 
@@ -70,7 +72,7 @@ static void make_user_page(struct scene *s)
 		*scene_pte(s, ALIAS_GVA, level) |= PTE_USER_MASK;
 }
 
-static const char *lacks_smap(void)
+const char *lacks_smap(void)
 {
 	return this_cpu_has(X86_FEATURE_SMAP) ? NULL : "the CPU has no SMAP";
 }
@@ -148,8 +150,8 @@ static void guest_remap_code(void)
 
 static u64 guest_other_cr3;
 
-/* Copies of all four tables on the way to CODE_GVA, but for its page. */
-static void make_other_tables(struct scene *s)
+/* Copies of the tables on the way to CODE_GVA, but for its page. */
+void make_other_tables(struct scene *s)
 {
 	u64 *copy, table = 0, below = SCENE_CODE_GPA + PAGE_SIZE;
 	int level;
@@ -166,11 +168,11 @@ static void make_other_tables(struct scene *s)
 		*copy = (*copy & ~PHYSICAL_PAGE_MASK) | below;
 		below = table;
 	}
-	guest_other_cr3 = table;
+	guest_other_cr3 = scene_root(s->vm, table);
 	sync_global_to_guest(s->vm, guest_other_cr3);
 }
 
-static void guest_switch_cr3(void)
+void guest_switch_cr3(void)
 {
 	u64 cr3 = get_cr3();
 
@@ -186,7 +188,7 @@ static const struct scene_case scenes[] = {
 	{ "page can't be written", guest_store_read_only, make_read_only,
 	  SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, ALIAS_GVA) },
 	{ "page is the user's, SMAP", guest_store_smap, make_user_page, .lacks = lacks_smap,
-	  .rings = { 1 }, SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, ALIAS_GVA) },
+	  .rings = { 1 }, SMAP_LOG },
 	{ "store across a page, from RAM", guest_store_across, map_across, .finish = log_ram },
 	{ "page table is a doorbell", guest_walk_mmio, put_page_table_in_mmio,
 	  .decode = DECODE_ALWAYS, .only_npf_tells = true, .rings = { 0, 2 } },
