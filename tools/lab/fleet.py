@@ -39,14 +39,16 @@ class Machine:
         self.status = process.returncode
 
 
-def run(names, built, script, programs, on_line, options=(), job=""):
+def run(names, built, script, programs, on_line, options=(), job="", own=None):
     """Run SCRIPT on all machines of NAMES at once; return them when all are done.
 
     BUILT is what tools/kernel/build.py made; PROGRAMS come to /lab/bin.
     ON_LINE(machine, line) is called for each line while it comes.  JOB names the folder
-    of logs, if not SCRIPT's folder does.
+    of logs, if not SCRIPT's folder does.  OWN has, by name of machine, options besides
+    those that all have.
     """
-    machines = [Machine(name, built, Path(script), programs, options, job) for name in names]
+    machines = [Machine(name, built, Path(script), programs,
+                        [*options, *(own or {}).get(name, [])], job) for name in names]
     lock = threading.Lock()
 
     def serialised(machine, line):

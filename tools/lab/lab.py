@@ -87,8 +87,8 @@ def make_parser():
     add("--append", default="", type=one_line, metavar="ARGS",
         help="added to the kernel command line")
     add("--cpu-model", default="", metavar="NAME", help="another CPU than the machine's usual one")
-    add("--cpu-flags", default="", metavar="FLAGS", help="AMD: added to QEMU's -cpu,"
-        " such as phys-bits=52")
+    add("--cpu-flags", action="append", default=[], metavar="FLAGS", help="AMD: added to"
+        " QEMU's -cpu, such as phys-bits=52")
     add("--monitor", action="store_true", help="AMD: QEMU's monitor on the socket DIR/monitor,"
         " and what it is told to log in DIR/monitor.log")
     add("--timeout", type=positive, metavar="SECONDS", help="default: 300 for run, none for shell")

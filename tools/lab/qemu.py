@@ -19,8 +19,7 @@ def serial(path):
 
 def prepare(options, work, kernel_arguments, console):
     """Returns the emulator's command line; it runs in WORK, so names are relative."""
-    flags = ["+svm", "+npt"] + options.cpu_flags.split(",") * bool(options.cpu_flags)
-    cpu = ",".join([options.cpu_model or MODEL, *flags])
+    cpu = ",".join([options.cpu_model or MODEL, "+svm", "+npt", *options.cpu_flags])
     # Several CPUs take turns: with a thread for each, QEMU crashes now and then where
     # they run guests.  One makes the TSC count instructions; two would then stand
     # still for good as soon as both run guests.
@@ -34,5 +33,5 @@ def prepare(options, work, kernel_arguments, console):
         "-kernel", options.kernel, "-initrd", "initramfs", "-append", kernel_arguments,
         "-serial", serial(console), "-serial", "file:output.log", "-serial", "file:verdict",
         *(disk if options.disk else []), *(monitor if options.monitor else []),
-        *(LOOKS_LIKE_VMWARE if NO_HYPERVISOR in options.cpu_flags.split(",") else []),
+        *(LOOKS_LIKE_VMWARE if NO_HYPERVISOR in cpu.split(",") else []),
     ]
