@@ -29,8 +29,8 @@ BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build guest-module e2e bench profile test fuzz stress regress
-.PHONY: test-debug test-debian test-lab check htmldocs shell modules load unload clean
+.PHONY: help packages build guest-module e2e nested bench profile test fuzz stress
+.PHONY: regress test-debug test-debian test-lab check htmldocs shell modules load unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -50,6 +50,9 @@ guest-module: build ## build the module that makes a stock guest's virtio ring w
 
 e2e: guest-module ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
 	@python3 tools/e2e/e2e.py $(BUILT) build/results "$(LAB)"
+
+nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's doorbells
+	@python3 tools/nested/nested.py $(BUILT) build/results "$(LAB)"
 
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"
