@@ -19,8 +19,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name)
 
 import fleet
 import images
+import machines
 import ways
-from console import JobError, main, say
+from console import main, say
 from tally import Tally
 
 IN_LAB = Path(__file__).with_name("in-lab")
@@ -28,7 +29,8 @@ KVMS = ("stock", "patched")
 PHASES = ("stock", "module", "unloaded")
 BELLS = ("memory", "port")
 LOADS = ("read", "write", "udp", "rng")
-HOST_SECONDS = {"amd": 600, "intel": 1800}
+HOST_SECONDS = {"amd": 400, "intel": 1800}
+TIMEOUT = 124
 # The load that is little more than a doorbell, at its best: whether the thread that
 # serves it runs at once or has to be woken makes a larger difference.
 CHEAP = "rng"
@@ -139,10 +141,19 @@ def render(rows):
 
 
 def run_machine(lab, built, files, tally):
-    """The rows of one machine, in the order in which they were measured."""
-    session = Session(tally, lab)
+    """The rows of one machine, in the order in which they were measured.
+
+    QEMU's machine comes to a halt now and then while a guest of its runs Linux, on
+    stock KVM as well: its CPU goes round in code that its page tables no longer map.
+    """
     options = ["--memory", "1536", "--timeout", str(HOST_SECONDS[lab]), *files]
-    machine = fleet.run([lab], built, IN_LAB, [], lambda _, text: session.line(text), options)[0]
+    for again in (True, False):
+        session = Session(tally, lab)
+        machine = fleet.run([lab], built, IN_LAB, [], lambda _, text, to=session: to.line(text),
+                            options)[0]
+        if machine.status != TIMEOUT or not again:
+            break
+        say(f"{lab}: no end after {HOST_SECONDS[lab]} s: starting the machine once more")
     tally.add("FAIL" if machine.status else "PASS", f"{lab}: the machine ran to its end",
               f"status {machine.status}" if machine.status else "")
     judge(session)
@@ -154,9 +165,7 @@ def run(argv):
         say(__doc__.strip())
         return 2
     built, results, lab = Path(argv[0]).resolve(), Path(argv[1]), "".join(argv[2:]) or "amd"
-    labs = fleet.chosen(lab)
-    if not labs:
-        raise JobError(f"LAB={lab}: no such machine; there is {', '.join(fleet.MACHINES)}")
+    labs = machines.chosen(lab)
     tally = Tally()
     files = images.lab_files(built, built.parent / "e2e")
     kernel = (built / "release").read_text().strip()
