@@ -39,16 +39,14 @@ class Machine:
         self.status = process.returncode
 
 
-def run(names, built, script, programs, on_line, options=(), job="", own=None):
+def run(names, built, script, programs, on_line, options=(), job=""):
     """Run SCRIPT on all machines of NAMES at once; return them when all are done.
 
     BUILT is what tools/kernel/build.py made; PROGRAMS come to /lab/bin.
     ON_LINE(machine, line) is called for each line while it comes.  JOB names the folder
-    of logs, if not SCRIPT's folder does.  OWN has, by name of machine, options besides
-    those that all have.
+    of logs, if not SCRIPT's folder does.
     """
-    machines = [Machine(name, built, Path(script), programs,
-                        [*options, *(own or {}).get(name, [])], job) for name in names]
+    machines = [Machine(name, built, Path(script), programs, options, job) for name in names]
     lock = threading.Lock()
 
     def serialised(machine, line):

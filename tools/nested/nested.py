@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 TESTS = ("pv_mmio_test", "hc_mmio_write_test", "pv_mmio_length0_test", "pv_mmio_stats_test")
 BENCH = "doorbell_bench"
 MEMORY = 1536
-HOST_SECONDS = 3600
+HOST_SECONDS = {"amd": 400, "intel": 3600}
 
 
 class Level0:
@@ -139,6 +139,22 @@ def render(rows):
     return "\n".join(lines)
 
 
+def run_machine(lab, built, tally):
+    """The figures of one machine."""
+    options = ["--memory", str(MEMORY), "--timeout", str(HOST_SECONDS[lab]),
+               *lab_files(built, lab, built.parent / "nested")]
+
+    def attempt():
+        results = Results((built / "release").read_text().strip())
+        session = Session(tally, results)
+        return fleet.run([lab], built, HERE / "in-lab", [], session.line, options)[0], results
+
+    machine, results = machines.run_hypervisor(lab, attempt)
+    tally.add("FAIL" if machine.status else "PASS", f"{lab}: the machine ran to its end",
+              f"status {machine.status}" if machine.status else "")
+    return results.rows
+
+
 def run(argv):
     if len(argv) not in (2, 3):
         say(__doc__.strip())
@@ -147,15 +163,11 @@ def run(argv):
     lab = argv[2] if len(argv) > 2 else ""
     labs = machines.chosen(lab)
     tally = Tally()
-    results = Results((built / "release").read_text().strip())
-    own = {name: lab_files(built, name, built.parent / "nested") for name in labs}
-    session = Session(tally, results)
-    for machine in fleet.run(labs, built, HERE / "in-lab", [], session.line,
-                             ["--memory", str(MEMORY), "--timeout", str(HOST_SECONDS)], own):
-        tally.add("FAIL" if machine.status else "PASS", f"{machine.name}: the machine ran to"
-                  " its end", f"status {machine.status}" if machine.status else "")
-    write_results(folder / "nested.json", results.rows)
-    print(render(results.rows))
+    rows = []
+    for name in labs:
+        rows += run_machine(name, built, tally)
+    write_results(folder / "nested.json", rows)
+    print(render(rows))
     return tally.finish()
 
 

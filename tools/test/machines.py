@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import fleet
-from console import JobError
+from console import JobError, say
+from errors import TIMEOUT
+
+TRIES = 3
 
 
 def chosen(lab):
@@ -26,3 +29,16 @@ def run(tally, reader, names, built, script, programs, options, kind=""):
         tally.add("PASS" if ended else "FAIL",
                   f"{machine.name}{kind}: the machine ran to its end, no report by its kernel",
                   "" if ended else f"status {machine.status}; see {machine.work}/console.log")
+
+
+def run_hypervisor(name, attempt):
+    """What ATTEMPT() returns, a machine and more; once more if that had no end.
+
+    QEMU's machine comes to a halt now and then while a guest of its runs Linux, on
+    stock KVM as well: its CPU goes round in code that its page tables no longer map.
+    """
+    for tried in range(1, TRIES + 1):
+        machine, *more = attempt()
+        if machine.status != TIMEOUT or tried == TRIES:
+            return machine, *more
+        say(f"{name}: the machine came to no end: starting it once more")

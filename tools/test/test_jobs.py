@@ -73,6 +73,24 @@ class FuzzTest(unittest.TestCase):
         self.assertLess(fuzz.host_limit(fuzz.NO_LIMIT, 100), fuzz.host_limit(60, 10 ** 9))
 
 
+class HypervisorTest(unittest.TestCase):
+    def statuses(self, *statuses):
+        """The status that counts, and how many tries it took."""
+        left = list(statuses)
+        with contextlib.redirect_stderr(io.StringIO()):
+            machine, = machines.run_hypervisor(
+                "amd", lambda: (SimpleNamespace(status=left.pop(0)),))
+        return machine.status, len(statuses) - len(left)
+
+    def test_only_a_halt_is_tried_again(self):
+        self.assertEqual(self.statuses(0, 1), (0, 1))
+        self.assertEqual(self.statuses(125, 0), (125, 1))
+        self.assertEqual(self.statuses(124, 124, 0), (0, 3))
+
+    def test_not_for_ever(self):
+        self.assertEqual(self.statuses(124, 124, 124, 0), (124, 3))
+
+
 class ReaderTest(unittest.TestCase):
     def totals(self, lines, modules="patched"):
         tally = Tally()
