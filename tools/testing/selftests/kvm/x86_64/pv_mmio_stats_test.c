@@ -182,7 +182,8 @@ static void test_unmodified_guests(struct case_vm *cvm)
 	ioeventfd_set(cvm->vm, fd, BELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO, 0);
 	run_unmodified(cvm, "pio_doorbell_fast", &out, NR_RUNS);
 	close(fd);
-	run_unmodified(cvm, "mmio_doorbell_fast", &store, has_length0_fast_path() ? NR_RUNS - 1 : 0);
+	run_unmodified(cvm, "mmio_doorbell_fast", &store,
+		       has_length0_fast_path() ? NR_RUNS - 1 : 0);
 }
 
 /* True if the file took it. */
