@@ -91,6 +91,7 @@ void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len);
 /* Splits the doorbell in two: SCENE_VALUE rings the first, SCENE_RBX the other. */
 void scene_tell_values(struct scene *s);
 u64 *scene_pte(struct scene *s, u64 gva, int level);
+bool scene_has_five_levels(void);
 /* What CR3 has to be for tables whose fourth level is at @gpa. */
 u64 scene_root(struct kvm_vm *vm, u64 gpa);
 /* The doorbell's eventfd interrupts the guest, with SCENE_VECTOR. */

@@ -41,6 +41,11 @@ u64 *scene_pte(struct scene *s, u64 gva, int level)
 	return __vm_get_page_table_entry(s->vm, gva, &level);
 }
 
+bool scene_has_five_levels(void)
+{
+	return has_five_levels;
+}
+
 /* The library knows four levels: one more has them all in its first entry. */
 u64 scene_root(struct kvm_vm *vm, u64 gpa)
 {

@@ -107,6 +107,12 @@ static void guest_walk_mmio(void)
 	guest_store_and_done(WALK_GVA);
 }
 
+/* Then the guest gets a fault, with any kind of store. */
+static const char *lacks_tdp(void)
+{
+	return kvm_is_tdp_enabled() ? NULL : "KVM shadows no page table that is a device's";
+}
+
 static void put_page_table_in_mmio(struct scene *s)
 {
 	u64 *pde;
@@ -191,7 +197,8 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1 }, SMAP_LOG },
 	{ "store across a page, from RAM", guest_store_across, map_across, .finish = log_ram },
 	{ "page table is a doorbell", guest_walk_mmio, put_page_table_in_mmio,
-	  .decode = DECODE_ALWAYS, .only_npf_tells = true, .rings = { 0, 2 } },
+	  .decode = DECODE_ALWAYS, .only_npf_tells = true, .rings = { 0, 2 },
+	  .lacks = lacks_tdp },
 	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 },
 	  SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,
