@@ -18,5 +18,4 @@ int main(void)
 		ksft_exit_skip("%s\n", l2_lacks_cpu());
 
 	run_scene_tables(tables, ARRAY_SIZE(tables));
-	ksft_finished();
 }

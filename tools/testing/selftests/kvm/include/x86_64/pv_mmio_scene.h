@@ -78,7 +78,10 @@ struct scene_table {
 	size_t nr;
 };
 
-/* Runs the tables, and once more with five levels of page tables, if KVM has them. */
+/*
+ * Runs the tables, and once more with five levels of page tables, if KVM has
+ * them.  Ends the program: each file of one has counters of results of its own.
+ */
 void run_scene_tables(const struct scene_table *const *tables, size_t nr);
 
 void scene_log(struct scene_log *log, u64 val);

@@ -283,10 +283,8 @@ void run_scene_tables(const struct scene_table *const *tables, size_t nr)
 
 	for (i = 0; i < nr; i++)
 		run_table(tables[i], "");
-	if (!twice)
-		return;
-
-	has_five_levels = true;
-	for (i = 0; i < nr; i++)
+	has_five_levels = twice;
+	for (i = 0; twice && i < nr; i++)
 		run_table(tables[i], ", five levels");
+	ksft_finished();
 }
