@@ -63,6 +63,7 @@ struct scene_case {
 	const char *(*lacks)(void);
 	enum decode decode;	/* behind SCENE_KNOWN */
 	bool only_npf_tells;	/* an EPT misconfiguration looks like a store's */
+	bool only_tdp_tells;	/* with ept=0, Bochs shows no interrupt shadow */
 	bool any_rings;		/* whatever the kernel without PV store does */
 	bool any_log;
 	u64 rings[NR_SCENE_BELLS];	/* behind SCENE_KNOWN */

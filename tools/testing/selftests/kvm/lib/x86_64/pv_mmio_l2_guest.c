@@ -177,6 +177,8 @@ void l1_prepare(void (*code)(void))
 	GUEST_ASSERT(prepare_for_vmx_operation(l2_tables.cpu));
 	GUEST_ASSERT(load_vmcs(l2_tables.cpu));
 	prepare_vmcs(l2_tables.cpu, code, rsp);
+	/* All page faults are L2's; the library's -1 makes them L1's. */
+	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }
 
 u64 l1_get_l2_rip(void)
