@@ -110,7 +110,7 @@ def build_l1(built, lab, work):
     programs = [built / "tests" / name for name in (*TESTS, BENCH)]
     files = [(str(program), f"/lab/bin/{program.name}") for program in programs]
     initramfs.build(SimpleNamespace(
-        busybox=images.BUSYBOX, lab=lab, command=["sh", fleet.SCRIPT],
+        busybox=images.BUSYBOX, lab=lab, command=["sh", fleet.SCRIPT], initrd="",
         kvm=[(name, str(built / "kvm" / name)) for name in SETS],
         file=[*files, (str(HERE / "in-l1"), fleet.SCRIPT)]), str(path))
     return path
