@@ -2,8 +2,10 @@
 """What makes a run of L1 fail."""
 import contextlib
 import io
+import tempfile
 import types
 import unittest
+from pathlib import Path
 
 import nested
 from bench import Results
@@ -71,6 +73,21 @@ class SessionTest(unittest.TestCase):
         text = nested.render(self.results.rows)
         self.assertIn("amd: instructions", text)
         self.assertEqual(text.splitlines()[-1].split(), "movw patched 2 (1) 2 (1)".split())
+
+
+class InitramfsTest(unittest.TestCase):
+    def test_holds_programs_and_both_sets(self):
+        with tempfile.TemporaryDirectory() as name:
+            built = Path(name)
+            paths = [built / "tests" / program for program in (*nested.TESTS, nested.BENCH)]
+            paths += [built / "kvm" / kvm / "kvm-amd.ko" for kvm in nested.SETS]
+            for path in paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"contents")
+            archive = nested.build_l1(built, "amd", built).read_bytes()
+        for word in (b"lab/bin/doorbell_bench", b"lab/kvm/stock/kvm-amd.ko",
+                     b"lab/kvm/patched/kvm-amd.ko", b"lab/script", b"TRAILER!!!"):
+            self.assertIn(word, archive)
 
 
 if __name__ == "__main__":
