@@ -4,9 +4,8 @@
 
 usage: debug.py BUILT [LAB [TEST...]]
 
-BUILT is a folder that tools/kernel/build.py made for the flavour debug or kcsan,
-LAB names machines (default: amd), TEST some of the tests (default: all; with
-kcsan, those of several vCPUs).
+BUILT is a folder that tools/kernel/build.py made for the flavour debug, LAB
+names machines (default: amd), TEST some of the tests (default: all).
 """
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("ke
 
 import machines
 from console import JobError, main, say
-from run import SMP, SMP_TESTS, Reader
+from run import SMP, Reader
 from tally import Tally
 
 HOST_SECONDS = 5400
@@ -26,15 +25,13 @@ MEMORY = 2048
 
 
 def choose(built, names):
-    """The programs of NAMES, or those that this kernel is for."""
+    """The programs of NAMES, or all."""
     tests = {path.name: path for path in sorted((built / "tests").glob("*_test"))}
     unknown = [name for name in names if name not in tests]
     if unknown or not tests:
         raise JobError(f"no test {', '.join(unknown)} in {built}/tests; there is"
                        f" {', '.join(tests)}")
-    # A race takes two.
-    usual = SMP_TESTS if built.name == "kcsan" else tests
-    return [tests[name] for name in names or usual]
+    return [tests[name] for name in names or tests]
 
 
 def debug(argv):

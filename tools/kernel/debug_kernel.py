@@ -2,9 +2,9 @@
 """Debug kernels from Debian's source, small enough to be built and emulated.
 
 They lie in the cache beside Debian's own, in the same form: "debug" holds the
-kernel, its configuration, its symbol versions and its KVM modules; so does
-"kcsan".  What small.config, FLAVOUR.config or the source becomes decides whether
-one has to be built anew.
+kernel, its configuration, its symbol versions and its KVM modules.  What
+small.config, FLAVOUR.config or the source becomes decides whether one has to be
+built anew.
 """
 import fcntl
 import hashlib
@@ -16,9 +16,8 @@ from pathlib import Path
 from console import JobError, say, step
 from debian import STOCK_MODULES
 
-# With what make builds each.  KCSAN looks only where code was compiled for it:
-# that is KVM, built later, and not the kernel, whose races aren't ours to judge.
-FLAVOURS = {"debug": [], "kcsan": ["KCSAN_SANITIZE=n"]}
+# With what make builds each.
+FLAVOURS = {"debug": []}
 
 
 def config_of(flavour):
