@@ -14,7 +14,7 @@ TOOLS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOOLS / name) for name in ("kernel", "lab", "test", "host")]
 
 import debian
-import fleet
+import machines
 import modules
 import system
 from console import JobError, main, say
@@ -54,13 +54,9 @@ def run(argv):
     release = (built / "release").read_text().strip()
     image = system.fetch(home, version, built.name, release)
     tally = Tally()
-    reader = Reader(tally, " Debian")
-    machine = fleet.run(["amd"], built, Path(__file__).with_name("in-lab"), [], reader.line,
-                        ["--timeout", str(TIMEOUT), f"--disk={image / 'disk'}",
-                         f"--initrd={image / 'initrd'}", *lab_files(home, built, release)])[0]
-    ended = machine.status == 0 and machine.name not in reader.programs
-    tally.add("PASS" if ended else "FAIL", "amd Debian: the machine ran to its end",
-              "" if ended else f"status {machine.status}; see {machine.work}/console.log")
+    machines.run(tally, Reader(tally, " Debian"), ["amd"], built, Path(__file__).with_name("in-lab"),
+                 [], ["--timeout", str(TIMEOUT), f"--disk={image / 'disk'}",
+                      f"--initrd={image / 'initrd'}", *lab_files(home, built, release)], " Debian")
     return tally.finish()
 
 
