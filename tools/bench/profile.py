@@ -13,7 +13,6 @@ with functions in the order in which they are first executed, and steps as in st
 """
 import bisect
 import collections
-import json
 import os
 import re
 import socket
