@@ -20,7 +20,7 @@ from console import JobError, main, say
 
 RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb\d+-(\w+-)?amd64")
 SERIES = ("6.12",)
-NAMES = ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko", "irqbypass.ko")
+NAMES = ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")
 
 
 def split(release):
@@ -39,12 +39,14 @@ def split(release):
 
 
 def collect(built, target, release):
-    """Replace TARGET by a folder with the modules and the release they are for."""
+    """Replace TARGET by a folder with the modules, the release they are for and the probe."""
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for name in NAMES:
         shutil.copy(built / "kvm/patched" / name, partial)
+    # For any host: it tells what those modules offer there.
+    shutil.copy(built / "tools/pv-mmio", partial)
     (partial / "release").write_text(release + "\n")
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

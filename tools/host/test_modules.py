@@ -31,6 +31,8 @@ class CollectTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as tmp:
             built, target = Path(tmp) / "cloud", Path(tmp) / "modules" / "6.12.1"
             (built / "kvm/patched").mkdir(parents=True)
+            (built / "tools").mkdir()
+            (built / "tools/pv-mmio").touch()
             for name in modules.NAMES:
                 (built / "kvm/patched" / name).write_text(name)
             modules.collect(built, target, "6.12.1")
