@@ -26,7 +26,7 @@ RUN_BY = {
     "pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
     "kvm_stat -d -1 -f pv_mmio": ("tools/debian/in-lab", "kvm_stat -d -1 -f '^pv_mmio'"),
     "perf trace --libtraceevent_print -e kvm:kvm_pv_mmio": (
-        "tools/debian/in-lab", "perf trace --libtraceevent_print -o /tmp/out -e kvm:kvm_pv_mmio"),
+        "tools/debian/in-lab", "perf trace --libtraceevent_print -o /tmp/trace -e kvm:kvm_pv_mmio"),
     "trace-cmd record -e kvm_pv_mmio": (
         "tools/debian/in-lab", "trace-cmd record -q -o /tmp/trace.dat -e kvm_pv_mmio"),
     "trace-cmd report -i trace.dat": ("tools/debian/in-lab", "trace-cmd report -i /tmp/trace.dat"),
