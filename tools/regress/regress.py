@@ -39,7 +39,7 @@ class Outcome:
         self.lines = []
 
     def kind(self):
-        return {0: "passes", KSFT_SKIP: "skips", KILLED: "takes too long"}.get(
+        return {0: "passes", KSFT_SKIP: "skips", KILLED: "runs into the time limit"}.get(
             self.status, f"fails with status {self.status}")
 
     def parts(self):
@@ -53,6 +53,8 @@ class Outcome:
 
     def reason(self):
         """The words that tell why: of a skip, a failed assertion, or the last ones."""
+        if self.status == KILLED:
+            return "ended at the time limit"
         for line in self.lines:
             if "# SKIP" in line and self.status == KSFT_SKIP:
                 return line.partition("# SKIP")[2].strip(" -") or "no reason given"
