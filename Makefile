@@ -3,7 +3,7 @@
 # Every job by name; "make help" lists them.
 
 # Which of Debian's kernels: the series, the version ("" is the newest on
-# offer) and the flavour (cloud, generic, rt, or debug, which is built here).
+# offer) and the flavour (cloud, generic, rt, or debug and kcsan, built here).
 KERNEL ?= 6.12
 KERNEL_VERSION ?=
 FLAVOUR ?= cloud
@@ -22,15 +22,15 @@ SEED ?=
 unknown = $(filter-out $(2),$(1))
 $(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
 	there is intel, amd, and for bench host))
-$(if $(call unknown,$(FLAVOUR),cloud generic rt debug),$(error FLAVOUR=$(FLAVOUR): no such\
-	flavour; there is cloud, generic, rt, debug))
+$(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(FLAVOUR): no such\
+	flavour; there is cloud, generic, rt, debug, kcsan))
 
 BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
 .PHONY: help packages build guest-module e2e nested bench profile test fuzz stress
-.PHONY: regress test-debug test-debian test-lab check htmldocs shell modules load unload clean
+.PHONY: regress test-debug test-kcsan test-debian test-lab check htmldocs shell modules load unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -80,6 +80,10 @@ regress: build ## the kernel's own KVM tests, stock beside patched; TESTS=short|
 test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak; LAB=amd if not told
 	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" debug
 	@python3 tools/debug/debug.py build/debug "$(LAB)" $(TESTS)
+
+test-kcsan: packages ## run the tests with several vCPUs on a kernel that looks for data races (AMD, two CPUs)
+	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
+	@python3 tools/debug/debug.py build/kcsan amd $(TESTS)
 
 test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Debian (emulated AMD machine)
 	@python3 tools/debian/boot.py $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"

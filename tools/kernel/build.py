@@ -157,7 +157,8 @@ def build(argv):
     for name in ("release", "vmlinuz"):
         overlay.write_if_changed(out / name, (home / flavour / name).read_bytes())
     prepare(home / flavour, tree, logs)
-    make("building KVM", tree, logs / "modules.log", "M=arch/x86/kvm", "modules")
+    make("building KVM", tree, logs / "modules.log", "M=arch/x86/kvm",
+         *debug_kernel.kvm_options(flavour, REPO), "modules")
     collect_modules(home / flavour, tree, out / "kvm")
     build_selftests(tree, out / "tests", logs)
     build_tools(tree, out / "tools", logs)

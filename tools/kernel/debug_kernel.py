@@ -16,8 +16,28 @@ from pathlib import Path
 from console import JobError, say, step
 from debian import STOCK_MODULES
 
-# With what make builds each.
-FLAVOURS = {"debug": []}
+FLAVOURS = ("debug", "kcsan")
+# Besides our own, the objects that share data with them.  KCSAN everywhere would
+# tell of races that are the kernel's, and no emulator could carry it.
+SHARED = ("svm.o", "vmx.o", "eventfd.o")
+
+
+def race_options(objects):
+    """What make needs for KCSAN in OBJECTS and nowhere else."""
+    return ["KCSAN_SANITIZE=n", *(f"KCSAN_SANITIZE_{name}=y" for name in sorted(objects))]
+
+
+def kernel_options(flavour):
+    """With what make builds the kernel."""
+    return race_options(SHARED) if flavour == "kcsan" else []
+
+
+def kvm_options(flavour, repo):
+    """With what make builds our KVM; REPO has its sources."""
+    if flavour != "kcsan":
+        return []
+    ours = [path for where in ("arch/x86/kvm", "virt/kvm") for path in (repo / where).rglob("*.c")]
+    return race_options({*SHARED, *(path.with_suffix(".o").name for path in ours)})
 
 
 def config_of(flavour):
@@ -56,7 +76,7 @@ def compile_kernel(home, flavour, build):
     say(f"the {flavour} kernel takes 10 minutes on 2 cores, once")
     step(f"building the {flavour} kernel",
          ["nice", *base, f"-j{os.cpu_count()}", f"KERNELRELEASE={release(home, flavour)}",
-          *FLAVOURS[flavour], "bzImage", "modules"], log)
+          *kernel_options(flavour), "bzImage", "modules"], log)
 
 
 def collect(home, flavour, build, whole):
@@ -72,7 +92,7 @@ def collect(home, flavour, build, whole):
 
 def fetch(home, flavour):
     """Have the kernel FLAVOUR in HOME, the cache's folder of one version."""
-    key = hashlib.sha256(repr((config_of(flavour), FLAVOURS[flavour])).encode()).hexdigest()
+    key = hashlib.sha256(repr((config_of(flavour), kernel_options(flavour))).encode()).hexdigest()
     stamp = home / flavour / "key"
     # A lock of its own: other jobs need not wait for a kernel.
     with open(home / "debug.lock", "w", encoding="ascii") as lock:
