@@ -2,28 +2,56 @@
 #
 # Every job by name; "make help" lists them.
 
-# Which of Debian's kernels: the series, the version ("" is the newest on
-# offer) and the flavour (cloud, generic, rt, or debug and kcsan, built here).
+# Which of Debian's kernels, for all jobs that build: the series, the version
+# ("" is the newest on offer) and the flavour (cloud, generic, rt, or debug and
+# kcsan, which are built here; test-debug and test-kcsan always take those).
 KERNEL ?= 6.12
 KERNEL_VERSION ?=
 FLAVOUR ?= cloud
-# Which machines: intel, amd, both if empty; for bench also host.
+# Which machines, for all jobs that boot some: intel, amd, both if empty; for
+# bench also host.
 LAB ?=
-# For modules and load: for which kernel, as "uname -r" says it.
+# For modules and load, instead: for which kernel, as "uname -r" says it.
 KVER ?= $(shell uname -r)
-# For regress: which of the kernel's tests: short, all, or names.
+# For regress: which of the kernel's tests: short, all, or names.  For
+# test-debug and test-kcsan: names of ours.
 TESTS ?=
-# For fuzz and stress: for how many seconds, how many cases at most, which cases.
+# For fuzz and stress: for how many seconds, and which cases; for fuzz: how many
+# cases at most.
 TIME ?=
 CASES ?=
 SEED ?=
 
-# Before anything is built for a name that nobody knows.
+# Before anything is built for a name that nobody knows,
 unknown = $(filter-out $(2),$(1))
 $(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
 	there is intel, amd, and for bench host))
 $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(FLAVOUR): no such\
 	flavour; there is cloud, generic, rt, debug, kcsan))
+
+# or for a setting that none of the jobs heeds: $(2) are those that do,
+heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
+	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
+BUILDS := $(filter-out help packages htmldocs modules load unload clean,$(MAKECMDGOALS))
+AMD_ONLY := profile test-debian test-kcsan
+$(call heeded,KERNEL,$(BUILDS))
+$(call heeded,KERNEL_VERSION,$(BUILDS))
+$(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build guest-module check,$(BUILDS)))
+$(call heeded,KVER,modules load)
+$(call heeded,TESTS,regress test-debug test-kcsan)
+$(call heeded,TIME,fuzz stress)
+$(call heeded,SEED,fuzz stress)
+$(call heeded,CASES,fuzz)
+$(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOALS)),\
+	$(error LAB=$(LAB): $(job) is for the AMD machine only)))
+$(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
+	$(error LAB=host: that is for bench only)))
+
+# or for what should be a number; a seed is in hexadecimal, too.
+number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
+	grep -Evx '[1-9][0-9]*|0x[0-9a-f]+'),$(error $(1)=$($(1)): that is not a positive number)))
+$(foreach name,TIME CASES SEED,$(call number,$(name)))
 
 BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)

@@ -12,7 +12,7 @@ from unittest import mock
 import fuzz
 import machines
 import run
-from console import JobError
+from console import JobError, own_environment
 from tally import Tally
 
 REPO = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU"
 
 def make(*arguments):
     return subprocess.run(["make", "-C", REPO, "--no-print-directory", *arguments],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, env=own_environment())
 
 
 class MakeTest(unittest.TestCase):
@@ -30,6 +30,11 @@ class MakeTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn(word, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def assert_accepted(self, *arguments):
+        done = make("--dry-run", *arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_unknown_lab(self):
         for job in ("bench", "test", "fuzz", "shell"):
@@ -37,6 +42,32 @@ class MakeTest(unittest.TestCase):
 
     def test_unknown_flavour(self):
         self.assert_refused("FLAVOUR=foo", "build", "FLAVOUR=foo")
+
+    def test_machine_that_the_job_cannot_take(self):
+        for job in ("profile", "test-debian", "test-kcsan"):
+            self.assert_refused("LAB=intel", job, "LAB=intel")
+            self.assert_accepted(job, "LAB=amd")
+        for job in ("test", "profile", "shell"):
+            self.assert_refused("LAB=host", job, "LAB=host")
+        self.assert_accepted("bench", "LAB=host")
+
+    def test_setting_that_the_job_would_ignore(self):
+        for setting, jobs, others in (("KERNEL=6.12", ("modules", "load"), ("build", "test")),
+                                      ("FLAVOUR=rt", ("modules", "test-debug"), ("check", "e2e")),
+                                      ("LAB=amd", ("build", "check"), ("nested", "test-lab")),
+                                      ("KVER=6.12", ("build",), ("modules", "load")),
+                                      ("TESTS=short", ("test",), ("regress", "test-debug", "test-kcsan")),
+                                      ("TIME=5", ("test",), ("fuzz", "stress")),
+                                      ("CASES=5", ("stress",), ("fuzz",))):
+            for job in jobs:
+                self.assert_refused(f"{job} takes no {setting.partition('=')[0]}", job, setting)
+            for job in others:
+                self.assert_accepted(job, setting)
+
+    def test_numbers(self):
+        for bad in ("TIME=x", "TIME=0", "TIME=1.5", "TIME=5 6", "SEED=0x", "CASES=-1", "SEED=a'b"):
+            self.assert_refused(bad, "fuzz", bad)
+        self.assert_accepted("fuzz", "TIME=60", "SEED=0x1f", "CASES=20")
 
     def test_help_lists_every_job(self):
         text = (REPO / "Makefile").read_text()
