@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import tempfile
 import unittest
 import xml.etree.ElementTree
@@ -48,6 +49,11 @@ class PictureTest(unittest.TestCase):
             self.assertIn("SPDX-License-Identifier", "\n".join(text.splitlines()[:3]))
             for word in ("instructions", "6.12.1-test", "PV store", "stock", "patched", "Intel"):
                 self.assertIn(word, text)
+
+    def test_the_legend_of_growth_has_one_entry_for_each_way(self):
+        growth = self.drawn(ROWS)["pv-mmio-growth.svg"]
+        for way in ("port", "PV store"):
+            self.assertEqual(len(re.findall(rf"<text>{way}</text>", growth)), 2)
 
 
 if __name__ == "__main__":
