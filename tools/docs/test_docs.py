@@ -14,6 +14,14 @@ def text_of(name):
     return (PAGES / name).read_text()
 
 
+def first_column(section, head):
+    """Of the table in a SECTION of the API page whose first column has that HEAD."""
+    text = text_of("pv-mmio-api.rst").split(f"\n{section}\n=")[1]
+    rows = re.search(rf"^(=+)  =+\n{head} .*\n.*\n((?:.*\n)*?)\1  =", text, re.MULTILINE)
+    cells = [row[:len(rows[1])].strip() for row in rows[2].splitlines()]
+    return [cell for cell in cells if cell]
+
+
 class PagesTest(unittest.TestCase):
     def test_examples_are_between_marks(self):
         marks = re.findall(r"/\* example: .* \*/", EXAMPLES.read_text())
@@ -49,10 +57,24 @@ class PagesTest(unittest.TestCase):
         told = re.findall(r"^(\d+) +(\d) +(\w+)", text_of("pv-mmio-api.rst"), re.MULTILINE)
         self.assertEqual([row for row in told if row[2] in {name for *_, name in rows}], rows)
 
+    def test_counters_are_those_of_the_code(self):
+        kvm = REPO / "arch/x86"
+        described = re.findall(r"^\+STATS_DESC_COUNTER\(VCPU, (\w+)\)",
+                               (kvm / "kvm/x86.c.cocci").read_text(), re.MULTILINE)
+        stat = (kvm / "include/asm/kvm_host.h.cocci").read_text().split("@stat@")[1]
+        self.assertEqual(re.findall(r"^\+\tu64 (\w+);", stat, re.MULTILINE), described)
+        self.assertEqual(first_column("Counters", "name"), described)
+
+    def test_words_of_the_tracepoint_are_those_of_the_code(self):
+        trace = (REPO / "arch/x86/kvm/pv_mmio_trace.h").read_text()
+        words = re.findall(r'\{ KVM_PV_MMIO_\w+, "(.*)" \}', trace)
+        self.assertEqual(first_column("The tracepoint", "way") +
+                         first_column("The tracepoint", "result"), words)
+
     def test_jobs_exist(self):
         makefile = (REPO / "Makefile").read_text()
         for page in PAGES.glob("*.rst"):
-            for job in re.findall(r"``make (\w+)", page.read_text()):
+            for job in re.findall(r"``make ([\w-]+)", page.read_text()):
                 self.assertRegex(makefile, rf"(?m)^{job}:")
 
 

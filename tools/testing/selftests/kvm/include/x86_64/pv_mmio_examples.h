@@ -6,15 +6,16 @@
 #ifndef SELFTEST_KVM_PV_MMIO_EXAMPLES_H
 #define SELFTEST_KVM_PV_MMIO_EXAMPLES_H
 
+/* example: VMM, headers */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 #include <linux/kvm_pv_mmio.h>
-#include <linux/kvm_pv_mmio_pci_parse.h>
 
 /* example: VMM, probe */
 static inline bool vmm_has(int kvm_or_vm, long cap)
@@ -25,8 +26,11 @@ static inline bool vmm_has(int kvm_or_vm, long cap)
 /* example: VMM, enable */
 static inline int vmm_set(int vm, uint32_t cap, bool on)
 {
-	struct kvm_enable_cap args = { .cap = cap, .args = { on } };
+	struct kvm_enable_cap args;
 
+	memset(&args, 0, sizeof(args));
+	args.cap = cap;
+	args.args[0] = on;
 	return ioctl(vm, KVM_ENABLE_CAP, &args) ? -errno : 0;
 }
 
@@ -41,19 +45,31 @@ static inline void vmm_set_cpuid_bit(struct kvm_cpuid2 *cpuid, int bit, bool on)
 }
 
 /* example: VMM, doorbell */
-static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, uint64_t value,
+/* Rings for *@value only, or for any if that is NULL, as it must be at length 0. */
+static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, const uint64_t *value,
 				   int eventfd)
 {
-	struct kvm_ioeventfd args = {
-		.addr = gpa,
-		.len = length,
-		.datamatch = value,
-		.fd = eventfd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-	};
+	struct kvm_ioeventfd args;
 
+	memset(&args, 0, sizeof(args));
+	args.addr = gpa;
+	args.len = length;
+	args.fd = eventfd;
+	if (value) {
+		args.datamatch = *value;
+		args.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
+	}
 	return ioctl(vm, KVM_IOEVENTFD, &args) ? -errno : 0;
 }
+
+/* example: guest, headers */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/kvm_para.h>
+#include <linux/kvm_pv_mmio.h>
+#include <linux/kvm_pv_mmio_pci_parse.h>
 
 /* example: guest, store */
 #define PV_STORE(width, insn)						\
@@ -61,7 +77,7 @@ static inline void pv_store##width(void *where, uint64_t value) \
 {									\
 	uint64_t rcx = (KVM_PV_MMIO_SIGNATURE | (width)) ^ (uint64_t)where; \
 									\
-	asm volatile(insn "\n\t"					\
+	__asm__ volatile(insn "\n\t"					\
 		     "xor %%ecx, %%ecx"					\
 		     : "+c" (rcx) : "a" (value), "d" (where)		\
 		     : "memory", "cc");					\
@@ -75,7 +91,7 @@ PV_STORE(8, "movq %%rax, (%%rdx)")
 /* example: guest, CPUID */
 static inline void guest_cpuid(uint32_t leaf, uint32_t regs[4])
 {
-	asm volatile("cpuid" : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
+	__asm__ volatile("cpuid" : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
 		     : "a" (leaf), "c" (0));
 }
 
@@ -101,10 +117,10 @@ static inline long hypercall_mmio_write(bool on_amd, uint64_t gpa, uint64_t valu
 	long ret = KVM_HC_MMIO_WRITE;
 
 	if (on_amd)
-		asm volatile("vmmcall" : "+a" (ret)
+		__asm__ volatile("vmmcall" : "+a" (ret)
 			     : "b" (gpa), "c" (value), "d" (length), "S" (0ul) : "memory");
 	else
-		asm volatile("vmcall" : "+a" (ret)
+		__asm__ volatile("vmcall" : "+a" (ret)
 			     : "b" (gpa), "c" (value), "d" (length), "S" (0ul) : "memory");
 	return ret;
 }
