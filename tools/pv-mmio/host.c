@@ -121,6 +121,9 @@ static int open_kvm(const struct host *host)
 
 	if (errno == EACCES || errno == EPERM)
 		complain("/dev/kvm", "run this as root, or as a member of the group kvm");
+	else if (!host->has_virtualization && host->on_hypervisor)
+		complain("/dev/kvm",
+			 "this VM's CPU shows no VMX or SVM: let its hypervisor nest others");
 	else if (!host->has_virtualization)
 		complain("/dev/kvm", "this CPU shows no VMX or SVM: turn it on in the firmware");
 	else if (host->vendor == VENDOR_AMD)
@@ -146,7 +149,7 @@ static int ask_cpuid(struct host *host, int kvm)
 		if (cpuid->entries[i].function == KVM_CPUID_FEATURES)
 			host->features = cpuid->entries[i].eax;
 	free(cpuid);
-	return r ? complain("KVM_GET_SUPPORTED_CPUID", "this KVM isn't as it should be") : 0;
+	return r ? complain("KVM_GET_SUPPORTED_CPUID", "see dmesg, and load KVM again") : 0;
 }
 
 static void ask_caps(struct host *host, int fd, int on)

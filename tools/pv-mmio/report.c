@@ -25,8 +25,8 @@ static const struct {
 		"on, without decoding, but outside the exit fast path",
 		"off: a plain store that KVM decodes" } },
 	[HYPERCALL] = { "hypercall", "hypercall", {
-		"offered, in the exit fast path; each VM starts with it off",
-		"offered, but outside the exit fast path; each VM starts with it off",
+		"offered, in the exit fast path; off in each VM until its VMM enables it",
+		"offered, but outside the exit fast path; off in each VM until its VMM enables it",
 		"not offered" } },
 	[PORT] = { "port", "out to a port", {
 		"in the exit fast path", "outside the exit fast path",
@@ -90,6 +90,7 @@ static bool caps_disagree(const struct host *host)
 	       (host->hypercall_cap[0] == 1) != HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE);
 }
 
+/* Each says what is so, and behind the colon what to do about it. */
 static const struct {
 	bool (*holds)(const struct host *host);
 	unsigned int ways;
@@ -97,23 +98,23 @@ static const struct {
 	const char *why;
 } reasons[] = {
 	{ is_stock, ALL_WAYS, OFF,
-	  "the KVM that is loaded has no pv-mmio: build and load it (make build, make load)" },
+	  "the KVM that is loaded has no pv-mmio: run make modules, then make load" },
 	{ store_is_off, BIT_OF(STORE), OFF,
-	  "kvm.ko was loaded with pv_mmio=0: load it without that" },
+	  "kvm.ko was loaded with pv_mmio=0: take that out of /etc/modprobe.d, load again" },
 	{ hypercall_is_off, BIT_OF(HYPERCALL), OFF,
-	  "kvm.ko was loaded with hc_mmio_write=0: load it without that" },
+	  "kvm.ko was loaded with hc_mmio_write=0: take that out of /etc/modprobe.d, load again" },
 	{ caps_disagree, BIT_OF(STORE) | BIT_OF(HYPERCALL), OFF,
-	  "capabilities and CPUID contradict each other: kvm.ko and this program don't fit" },
+	  "capabilities and CPUID contradict each other: build kvm.ko and this together" },
 	{ is_rt, ALL_WAYS, SLOW,
-	  "this is a PREEMPT_RT kernel, where signalling an eventfd may sleep" },
+	  "on PREEMPT_RT signalling an eventfd may sleep: boot another kernel" },
 	{ has_shadow_paging, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,
-	  "EPT or NPT is off, so stores exit as page faults" },
+	  "EPT or NPT is off: load kvm_intel with ept=1, or kvm_amd with npt=1" },
 	{ intel_without_misconfig, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,
-	  "kvm.mmio_caching is off, so stores exit as EPT violations" },
+	  "kvm.mmio_caching is off: load kvm with mmio_caching=1" },
 	{ intel_on_hypervisor, BIT_OF(PLAIN_STORE), SLOW,
-	  "this is a VM: its CPU doesn't tell how long a store is that exits" },
+	  "a VM's CPU doesn't tell how long a store was: let guests ring by PV store" },
 	{ is_amd, BIT_OF(PLAIN_STORE), SLOW,
-	  "AMD's CPUs don't tell how long a store is that exits" },
+	  "AMD's CPUs don't tell how long a store was: let guests ring by PV store" },
 };
 
 static bool applies(const struct host *host, enum way way, unsigned int reason)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What pv-mmio prints for hosts that are made up: its words, and that its JSON is JSON."""
 import json
+import re
 import subprocess
 import tempfile
 import unittest
@@ -13,8 +14,11 @@ UAPI = FOLDER.parents[1] / "include/uapi"
 INTEL = '.vendor = VENDOR_INTEL, .vendor_id = "GenuineIntel", .store_cap = { 1, 1 },' \
         ' .hypercall_cap = { 1, 1 }, .features = 3u << 30,' \
         ' .parameters = { "Y", "Y", "Y", "Y", "N" }'
+AMD = INTEL.replace("VENDOR_INTEL", "VENDOR_AMD").replace("GenuineIntel", "AuthenticAMD")
 HOSTS = {
     "plain": (INTEL, "fast"),
+    "AMD": (AMD, "fast"),
+    "in a VM": (INTEL + ", .on_hypervisor = true", "fast"),
     "real-time": (INTEL + ", .is_rt = true", "slow"),
     "without EPT": (INTEL + ', .parameters[VENDOR_PAGING] = "N"', "slow"),
     "without caching": (INTEL + ', .parameters[KVM_MMIO_CACHING] = "N"', "slow"),
@@ -22,6 +26,8 @@ HOSTS = {
     "capability refused": (INTEL + ", .store_cap = { 1, 0 }", "off"),
     "turned off": (INTEL + ', .parameters[KVM_PV_MMIO] = "N", .store_cap = { 0, 0 },'
                    " .features = 1u << 30", "off"),
+    "hypercall turned off": (INTEL + ', .parameters[KVM_HC_MMIO_WRITE_PARAMETER] = "N",'
+                             " .hypercall_cap = { 0, 0 }, .features = 2u << 30", "fast"),
     "stock": (".vendor = VENDOR_INTEL", "off"),
     "odd release": (INTEL + r', .uts.release = "a\"b\\c\n"', "fast"),
 }
@@ -74,6 +80,22 @@ class ReportTest(unittest.TestCase):
                 store_line, next_line = self.said(str(index)).rsplit("\n\n", 1)[1].splitlines()[:2]
                 self.assertTrue(store_line.startswith("PV store: "))
                 self.assertEqual("because" in next_line, store != "fast")
+
+    def test_each_reason_says_what_to_do(self):
+        told = set()
+        for index in range(len(HOSTS)):
+            for way in json.loads(self.said(str(index), "json"))["ways"].values():
+                told.update(way["why"])
+        source = (FOLDER / "report.c").read_text().split("reasons[] = {")[1].split("\n};")[0]
+        self.assertEqual(told, set(re.findall(r'^\t  "(.*)" },$', source, re.MULTILINE)))
+        for why in told:
+            self.assertRegex(why, r"\w: \w")
+
+    def test_members_are_those_of_the_page(self):
+        page = (FOLDER.parents[1] / "Documentation/virt/kvm/x86/pv-mmio-api.rst").read_text()
+        section = page.split("\nWhat a host offers\n")[1]
+        self.assertEqual(list(json.loads(self.said("0", "json"))),
+                         re.findall(r"^([a-z_]+)  ", section, re.MULTILINE)[1:])
 
     def test_what_the_kernel_says_is_quoted(self):
         index = list(HOSTS).index("odd release")
