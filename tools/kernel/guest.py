@@ -96,8 +96,8 @@ def build(argv):
     with debian.cache_lock():
         stock = fetch_guest(version, flavour, name, home)
     if "CONFIG_LIVEPATCH=y\n" not in (home / flavour / "config").read_text():
-        raise JobError(f"{name} has no livepatch; take a FLAVOUR whose configuration has"
-                       " CONFIG_LIVEPATCH=y")
+        raise JobError(f"FLAVOUR={flavour}: {name} has no livepatch (CONFIG_LIVEPATCH); take"
+                       " another flavour, such as cloud")
     out = where / flavour / "guest"
     for path in (stock / "modules").glob("*.ko"):
         overlay.write_if_changed(out / "modules" / path.name, path.read_bytes())
@@ -105,6 +105,7 @@ def build(argv):
     build_module(stock / "headers", out, SOURCES, MODULE, logs / "guest.log")
     build_module(stock / "headers", out / "test", TEST_SOURCES, "without_livepatch",
                  logs / "guest-test.log")
+    say(f"module for guests with {name}: {out / MODULE}.ko")
     return 0
 
 
