@@ -20,6 +20,7 @@ PROGRAM = re.compile(r"(?:\S*/)?(with-kvm|pv-mmio|lab\.py|kvm_stat|perf|trace-cm
 RUN_BY = {
     "make load": ("tools/debian/in-lab", "\njob load\n"),
     "make unload": ("tools/debian/in-lab", "\njob unload\n"),
+    "tools/host/kvm-modules load DIR": ("tools/host/modules-in-lab", "\njob load $ours\n"),
     "with-kvm patched /lab/bin/pv_mmio_test": (
         ".ci/typed", "with-kvm patched /lab/bin/pv_mmio_test"),
     "build/cloud/tools/pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),

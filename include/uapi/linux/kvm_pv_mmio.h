@@ -26,7 +26,8 @@
  * a module parameter of kvm.ko: "pv_mmio" and "hc_mmio_write").
  *
  * KVM_ENABLE_CAP on a VM turns the feature on (args[0] = 1) or off
- * (args[0] = 0) for that VM, at any time, also while vCPUs run.  Errors:
+ * (args[0] = 0) for that VM, at any time, also while vCPUs run.  Errors, of
+ * which each leaves all as it was:
  *   EINVAL   the feature isn't offered, args[0] is neither 0 nor 1, another
  *            argument or a flag is not zero
  *
@@ -73,7 +74,7 @@
  *   RDX   length in bytes: 1, 2, 4 or 8
  *   RSI   reserved, 0
  * A 32-bit caller passes the low 32 bits of each.  Result in RAX, all other
- * registers are kept:
+ * registers are kept; the errors are those of <linux/kvm_para.h>:
  *   0              the write was done, by an ioeventfd, by a device in the
  *                  kernel, or by the VMM after KVM_EXIT_MMIO
  *   -KVM_EPERM     the caller isn't at CPL 0

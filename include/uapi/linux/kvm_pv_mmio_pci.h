@@ -16,6 +16,10 @@
  * window that no bridge claims, and so each device costs the ports it uses
  * and no 4 KiB of a bridge's I/O window.  The window is at most 4096 ports.
  *
+ * The ISR is a byte of interrupt status, which the guest reads at a port of the
+ * window.  What it says and whether a read clears it is the device's own affair;
+ * no eventfd is signalled for it.
+ *
  * The head is that of virtio's capabilities, with a type that virtio leaves
  * to others: a virtio driver skips it.  All fields are little-endian.
  */
