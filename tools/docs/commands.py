@@ -23,7 +23,7 @@ RUN_BY = {
     "tools/host/kvm-modules load DIR": ("tools/host/modules-in-lab", "\njob load $ours\n"),
     "with-kvm patched /lab/bin/pv_mmio_test": (
         ".ci/typed", "with-kvm patched /lab/bin/pv_mmio_test"),
-    "build/cloud/tools/pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
+    "build/modules/*/pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
     "pv-mmio probe --json": ("tools/pv-mmio/probe-in-lab", "$probe probe --json\n"),
     "pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
     "kvm_stat -d -1 -f pv_mmio": ("tools/debian/in-lab", "kvm_stat -d -1 -f '^pv_mmio'"),

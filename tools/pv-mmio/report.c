@@ -106,7 +106,7 @@ static const struct {
 	{ caps_disagree, BIT_OF(STORE) | BIT_OF(HYPERCALL), OFF,
 	  "capabilities and CPUID contradict each other: build kvm.ko and this together" },
 	{ is_rt, ALL_WAYS, SLOW,
-	  "on PREEMPT_RT signalling an eventfd may sleep: boot another kernel" },
+	  "this is a PREEMPT_RT kernel, where signalling may sleep: boot another" },
 	{ has_shadow_paging, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,
 	  "EPT or NPT is off: load kvm_intel with ept=1, or kvm_amd with npt=1" },
 	{ intel_without_misconfig, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,

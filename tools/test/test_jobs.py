@@ -56,7 +56,7 @@ class MakeTest(unittest.TestCase):
                                       ("FLAVOUR=rt", ("modules", "test-debug"), ("check", "e2e")),
                                       ("LAB=amd", ("build", "check"), ("nested", "test-lab")),
                                       ("KVER=6.12", ("build",), ("modules", "load")),
-                                      ("TESTS=short", ("test",), ("regress", "test-debug", "test-kcsan")),
+                                      ("TESTS=short", ("test",), ("regress", "test-kcsan")),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
                                       ("CASES=5", ("stress",), ("fuzz",))):
             for job in jobs:
