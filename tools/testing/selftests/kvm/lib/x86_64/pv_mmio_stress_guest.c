@@ -56,6 +56,14 @@ u64 stress_value(u32 bell)
 	return value & (~0ull >> (64 - 8 * stress_bells[bell].width));
 }
 
+/* What the register holds beyond the store is another thing in each ring. */
+static u64 guest_register(u64 value, u32 width, u64 ring)
+{
+	u64 garbage = width < 8 ? ring * 0x9e3779b97f4a7c15 << 8 * width : 0;
+
+	return garbage | value;
+}
+
 void stress_word_set(u64 *word, enum stress_outcome outcome)
 {
 	__atomic_store_n(word, ((*word | 0xff) + 1) | outcome, __ATOMIC_SEQ_CST);
@@ -73,7 +81,7 @@ static void guest_pv_store(u32 width, u64 addr, u64 value)
 		guest_pv_store_8(addr, value);
 }
 
-static void guest_out(u32 width, u16 port, u32 value)
+static void guest_out(u32 width, u16 port, u64 value)
 {
 	if (width == 1)
 		asm volatile("outb %%al, %%dx" : : "a"(value), "d"(port) : "memory");
@@ -178,13 +186,14 @@ static void guest_ring_bell(u32 vcpu, u32 i)
 	struct stress_vcpu *me = &stress_shared.vcpus[vcpu];
 	u64 addr = stress_addr(bell, vcpu), exits = READ_ONCE(me->exits), ret;
 	u64 *alias = bell->fickle ? (u64 *)(addr - FICKLE_GPA + ALIAS_GPA) : NULL;
+	u64 value = guest_register(stress_value(i), bell->width, me->rings[i]);
 	struct words before, after;
 	bool quiet;
 
 	if (alias)
 		WRITE_ONCE(*alias, 0);
 	before = guest_words(i);
-	ret = guest_ring(bell->how, bell->width, addr, stress_value(i));
+	ret = guest_ring(bell->how, bell->width, addr, value);
 	after = guest_words(i);
 
 	quiet = before.bell == after.bell && before.fickle == after.fickle &&
