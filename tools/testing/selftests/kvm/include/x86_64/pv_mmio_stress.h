@@ -7,6 +7,8 @@
  *
  * Who changes something says so in guest memory, before and after.  A ring
  * during which all stays as it is has only one way to go, and must take it.
+ * The guest notes what such rings met, and the test goes on until each
+ * doorbell has met all that it can meet: nothing is left to luck.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_STRESS_H
 #define SELFTEST_KVM_PV_MMIO_STRESS_H
@@ -24,11 +26,22 @@
 
 enum stress_how { PV_STORE, PLAIN_STORE, HYPERCALL, PORT_OUT };
 
-/* What becomes of a ring; as the code of a word, CHANGING is anything. */
-enum stress_outcome { CHANGING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
+/* What becomes of a ring. */
+enum stress_outcome { ANYTHING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
 
-/* How a doorbell's ioeventfd is registered; the last two miss the ring. */
-enum stress_reg { ABSENT, MATCH, ANY_VALUE, ANY_LENGTH, OTHER_VALUE, OTHER_LENGTH, NR_REGS };
+/* All that a ring can meet and that decides where it goes. */
+enum stress_state {
+	CHANGING,
+	/* How the doorbell's ioeventfd is registered; the last two miss the ring. */
+	ABSENT, MATCH, ALL_VALUES, ALL_LENGTHS, OTHER_VALUE, OTHER_LENGTH, NR_REGS,
+	/* It was until just now, and a signal would be one too many. */
+	REMOVED = NR_REGS,
+	/* What is at the address. */
+	NO_PAGE, RAM, ROM,
+	/* The capabilities; that of PV stores decides how they are served. */
+	HYPERCALLS_ON, HYPERCALLS_OFF, STORES_ON, STORES_OFF,
+	NR_STATES
+};
 
 struct stress_bell {
 	const char *name;
@@ -36,7 +49,7 @@ struct stress_bell {
 	u32 width;
 	u32 cell;	/* which of the page's addresses, or of the ports */
 	bool fickle;	/* in FICKLE_GPA, where each vCPU has its own address */
-	u32 regs;	/* bits of enum stress_reg that it takes by turns */
+	u32 regs;	/* bits below NR_REGS that it takes by turns */
 };
 
 #define NR_STRESS_BELLS	18
@@ -48,17 +61,18 @@ struct stress_vcpu {
 	u64 exit_addr, exit_len, exit_value;
 	u64 rings[NR_STRESS_BELLS];
 	u64 outcomes[NR_STRESS_BELLS][NR_OUTCOMES];
-	u64 certain[NR_STRESS_BELLS][NR_OUTCOMES];	/* nothing changed meanwhile */
+	u64 met[NR_STRESS_BELLS];	/* bits of what held for all of a ring */
 	u64 mistakes;	/* and the first one */
 	u64 bell, expected, got;
 };
 
-/* A word is a counter with an outcome as its last byte. */
+/* A word is a counter with a state as its last byte. */
 struct stress_shared {
 	u64 stop;
-	u64 bells[NR_STRESS_BELLS];	/* SIGNAL or TO_VMM */
-	u64 fickle;			/* TO_RAM or SIGNAL */
-	u64 hypercall;			/* REFUSED or SIGNAL */
+	u64 bells[NR_STRESS_BELLS];
+	u64 page;
+	u64 hypercalls;
+	u64 stores;
 	struct stress_vcpu vcpus[STRESS_VCPUS];
 };
 
@@ -67,7 +81,7 @@ extern struct stress_shared stress_shared;
 /* A doorbell as the host sees it; its churner's alone. */
 struct stress_bell_state {
 	int fd;
-	enum stress_reg reg;
+	enum stress_state reg;
 	u64 signals, late;
 };
 
@@ -93,6 +107,16 @@ struct stress {
 	bool stop;
 };
 
+static inline enum stress_state stress_word_state(u64 word)
+{
+	return word & 0xff;
+}
+
+static inline bool stress_is_signalled(enum stress_state reg)
+{
+	return reg == MATCH || reg == ALL_VALUES || reg == ALL_LENGTHS;
+}
+
 /* Below @n; the generator's low bits repeat too soon. */
 static inline u32 stress_random(struct guest_random_state *rng, u32 n)
 {
@@ -103,15 +127,18 @@ u64 stress_addr(const struct stress_bell *bell, u32 vcpu);
 u64 stress_value(u32 bell);
 void guest_stress(u64 vcpu);
 void guest_short_life(u64 rings);
-void stress_word_set(u64 *word, enum stress_outcome outcome);
+void stress_word_set(u64 *word, enum stress_state state);
 
 void stress_create(struct stress *s);
 void stress_free(struct stress *s);
-void stress_change_bell(struct stress *s, u32 i, enum stress_reg reg, bool wait);
+void stress_change_bell(struct stress *s, u32 i, enum stress_state reg, bool wait);
 void stress_renew_fd(struct stress *s, u32 i);
 void stress_take(struct stress *s, u32 i);
 u64 stress_count(const struct stress *s, u32 i, enum stress_outcome outcome);
-u64 stress_count_certain(const struct stress *s, u32 i, enum stress_outcome outcome);
+
+u32 stress_missing(const struct stress *s, u32 i);
+bool stress_has_met_all(const struct stress *s);
+void stress_print_missing(const struct stress *s);
 
 struct stress_disturber {
 	const char *name;

@@ -6,8 +6,8 @@
 
 #define FIXED		BIT(MATCH)
 #define BESIDE		(BIT(ABSENT) | BIT(MATCH) | BIT(OTHER_VALUE))
-#define ALL_REGS	(BIT(NR_REGS) - 1)
-#define NO_MATCH	(BIT(ABSENT) | BIT(ANY_LENGTH) | BIT(OTHER_LENGTH))
+#define ALL_REGS	(BIT(NR_REGS) - BIT(ABSENT))
+#define NO_MATCH	(BIT(ABSENT) | BIT(ALL_LENGTHS) | BIT(OTHER_LENGTH))
 
 /* Between two stops at which a vCPU may be reset. */
 #define PASSES		8
@@ -16,7 +16,7 @@ const struct stress_bell stress_bells[NR_STRESS_BELLS] = {
 	{ "fixed PV store",		PV_STORE, 2, 0, false, FIXED },
 	{ "fixed hypercall",		HYPERCALL, 4, 1, false, FIXED },
 	{ "fixed out",			PORT_OUT, 2, 0, false, FIXED },
-	{ "fixed store to length 0",	PLAIN_STORE, 4, 2, false, BIT(ANY_LENGTH) },
+	{ "fixed store to length 0",	PLAIN_STORE, 4, 2, false, BIT(ALL_LENGTHS) },
 	{ "PV store at a fixed one's",	PV_STORE, 2, 0, false, BESIDE },
 	{ "hypercall at a fixed one's",	HYPERCALL, 4, 1, false, BESIDE },
 	{ "out at a fixed one's",	PORT_OUT, 2, 0, false, BESIDE },
@@ -28,10 +28,10 @@ const struct stress_bell stress_bells[NR_STRESS_BELLS] = {
 	{ "out, 1 byte",		PORT_OUT, 1, 1, false, ALL_REGS },
 	{ "out, 4 bytes",		PORT_OUT, 4, 2, false, ALL_REGS },
 	{ "store, 4 bytes",		PLAIN_STORE, 4, 8, false, NO_MATCH },
-	{ "PV store, fickle page",	PV_STORE, 4, 0, true, BIT(ANY_VALUE) },
+	{ "PV store, fickle page",	PV_STORE, 4, 0, true, BIT(ALL_VALUES) },
 	{ "hypercall, fickle page",	HYPERCALL, 8, 1, true, FIXED },
 	/* Not of length 0: on Intel, KVM itself signals that also where RAM is new. */
-	{ "store, fickle page",		PLAIN_STORE, 4, 2, true, BIT(ANY_VALUE) },
+	{ "store, fickle page",		PLAIN_STORE, 4, 2, true, BIT(ALL_VALUES) },
 };
 
 struct stress_shared stress_shared;
@@ -64,9 +64,9 @@ static u64 guest_register(u64 value, u32 width, u64 ring)
 	return garbage | value;
 }
 
-void stress_word_set(u64 *word, enum stress_outcome outcome)
+void stress_word_set(u64 *word, enum stress_state state)
 {
-	__atomic_store_n(word, ((*word | 0xff) + 1) | outcome, __ATOMIC_SEQ_CST);
+	__atomic_store_n(word, ((*word | 0xff) + 1) | state, __ATOMIC_SEQ_CST);
 }
 
 static void guest_pv_store(u32 width, u64 addr, u64 value)
@@ -112,7 +112,7 @@ static u64 guest_ring(enum stress_how how, u32 width, u64 addr, u64 value)
 
 /* All that decides where a ring goes. */
 struct words {
-	u64 bell, fickle, hypercall;
+	u64 reg, page, hypercalls, stores;
 };
 
 static struct words guest_words(u32 i)
@@ -122,20 +122,56 @@ static struct words guest_words(u32 i)
 
 	asm volatile("mfence" : : : "memory");
 	return (struct words) {
-		.bell = READ_ONCE(shared->bells[i]),
-		.fickle = bell->fickle ? READ_ONCE(shared->fickle) : SIGNAL,
-		.hypercall = bell->how == HYPERCALL ? READ_ONCE(shared->hypercall) : SIGNAL,
+		.reg = READ_ONCE(shared->bells[i]),
+		.page = bell->fickle ? READ_ONCE(shared->page) : NO_PAGE,
+		.hypercalls = bell->how == HYPERCALL ? READ_ONCE(shared->hypercalls) :
+						       HYPERCALLS_ON,
+		.stores = bell->how == PV_STORE ? READ_ONCE(shared->stores) : STORES_ON,
 	};
 }
 
+static enum stress_state common_state(u64 before, u64 after)
+{
+	return before == after ? stress_word_state(before) : CHANGING;
+}
+
+/* What holds all the time. */
+static struct words common_words(struct words before, struct words after)
+{
+	return (struct words) {
+		.reg = common_state(before.reg, after.reg),
+		.page = common_state(before.page, after.page),
+		.hypercalls = common_state(before.hypercalls, after.hypercalls),
+		.stores = common_state(before.stores, after.stores),
+	};
+}
+
+/* A PV store goes the same way, served or emulated. */
 static enum stress_outcome words_outcome(struct words w)
 {
-	u8 bell = w.bell, fickle = w.fickle, hypercall = w.hypercall;
+	if (w.reg == CHANGING || w.page == CHANGING || w.hypercalls == CHANGING)
+		return ANYTHING;
+	if (w.hypercalls == HYPERCALLS_OFF)
+		return REFUSED;
+	if (w.page == RAM)
+		return TO_RAM;
 
-	if (!bell || !fickle || !hypercall)
-		return CHANGING;
+	return stress_is_signalled(w.reg) ? SIGNAL : TO_VMM;
+}
 
-	return hypercall != SIGNAL ? hypercall : fickle != SIGNAL ? fickle : bell;
+/* Only what had a say. */
+static u64 words_met(struct words w)
+{
+	switch (words_outcome(w)) {
+	case ANYTHING:
+		return 0;
+	case REFUSED:
+		return BIT(HYPERCALLS_OFF);
+	case TO_RAM:
+		return BIT(RAM) | BIT(w.hypercalls);
+	default:
+		return BIT(w.reg) | BIT(w.page) | BIT(w.hypercalls) | BIT(w.stores);
+	}
 }
 
 /* NR_OUTCOMES if it is none that a ring may have. */
@@ -165,12 +201,9 @@ static enum stress_outcome guest_outcome(struct stress_vcpu *me, u32 i, u64 addr
 static void guest_note(struct stress_vcpu *me, u32 i, enum stress_outcome expected,
 		       enum stress_outcome got)
 {
-	me->rings[i]++;
 	if (got < NR_OUTCOMES) {
 		me->outcomes[i][got]++;
-		if (expected != CHANGING)
-			me->certain[i][got]++;
-		if (expected == CHANGING || expected == got)
+		if (expected == ANYTHING || expected == got)
 			return;
 	}
 	if (!me->mistakes++) {
@@ -187,18 +220,17 @@ static void guest_ring_bell(u32 vcpu, u32 i)
 	u64 addr = stress_addr(bell, vcpu), exits = READ_ONCE(me->exits), ret;
 	u64 *alias = bell->fickle ? (u64 *)(addr - FICKLE_GPA + ALIAS_GPA) : NULL;
 	u64 value = guest_register(stress_value(i), bell->width, me->rings[i]);
-	struct words before, after;
-	bool quiet;
+	struct words words;
 
 	if (alias)
 		WRITE_ONCE(*alias, 0);
-	before = guest_words(i);
+	words = guest_words(i);
 	ret = guest_ring(bell->how, bell->width, addr, value);
-	after = guest_words(i);
+	words = common_words(words, guest_words(i));
 
-	quiet = before.bell == after.bell && before.fickle == after.fickle &&
-		before.hypercall == after.hypercall;
-	guest_note(me, i, quiet ? words_outcome(before) : CHANGING,
+	me->rings[i]++;
+	me->met[i] |= words_met(words);
+	guest_note(me, i, words_outcome(words),
 		   guest_outcome(me, i, addr, exits, alias ? READ_ONCE(*alias) : 0, ret));
 }
 

@@ -13,6 +13,8 @@
 #define FIRST_CHURNED	4
 #define NR_CHURNED	11
 #define LIFE_RINGS	16
+/* At most; a vCPU rings many times meanwhile, even where CPUs take turns. */
+#define LINGER_US	10000
 
 /* A vCPU as hardware would reset it: what KVM knows about its code is void. */
 static void reset_vcpu(struct stress *s, struct kvm_vcpu *vcpu)
@@ -97,18 +99,29 @@ void *stress_run_vcpu(void *arg)
 	return NULL;
 }
 
+/* What it hasn't met yet, if there is anything. */
+static enum stress_state choose_reg(u32 missing, u32 regs, struct guest_random_state *rng)
+{
+	enum stress_state reg;
+
+	if (regs & missing)
+		regs &= missing;
+	do {
+		reg = stress_random(rng, NR_REGS);
+	} while (!(regs & BIT(reg)));
+	return reg;
+}
+
 static void churn(struct stress *s, struct guest_random_state *rng, u32 parity)
 {
-	u32 i = FIRST_CHURNED + stress_random(rng, NR_CHURNED);
-	enum stress_reg reg;
+	u32 i = FIRST_CHURNED + stress_random(rng, NR_CHURNED), missing;
 
 	i -= i % 2 != parity;
 	if (i < FIRST_CHURNED)
 		i += 2;
-	do {
-		reg = stress_random(rng, NR_REGS);
-	} while (!(stress_bells[i].regs & BIT(reg)));
-	stress_change_bell(s, i, reg, stress_random(rng, 2));
+	missing = stress_missing(s, i);
+	stress_change_bell(s, i, choose_reg(missing, stress_bells[i].regs, rng),
+			   missing & BIT(REMOVED) || stress_random(rng, 2));
 	if (stress_random(rng, 4) == 0)
 		stress_renew_fd(s, i);
 }
@@ -124,30 +137,32 @@ static void churn_odd(struct stress *s, struct guest_random_state *rng)
 	churn(s, rng, 1);
 }
 
-static void set_fickle(struct stress *s, u32 flags, u64 size, enum stress_outcome outcome)
+static void set_page(struct stress *s, u32 flags, u64 size, enum stress_state state)
 {
-	stress_word_set(&s->shared->fickle, CHANGING);
+	stress_word_set(&s->shared->page, CHANGING);
 	vm_set_user_memory_region(s->vm, FICKLE_SLOT, flags, FICKLE_GPA, size, s->fickle_hva);
-	stress_word_set(&s->shared->fickle, outcome);
+	stress_word_set(&s->shared->page, state);
 }
 
 static void change_memslots(struct stress *s, struct guest_random_state *rng)
 {
 	bool rom = stress_random(rng, 2);
 
-	set_fickle(s, rom ? KVM_MEM_READONLY : 0, PAGE_SIZE, rom ? SIGNAL : TO_RAM);
-	usleep(stress_random(rng, 2000));
-	set_fickle(s, 0, 0, SIGNAL);
+	set_page(s, rom ? KVM_MEM_READONLY : 0, PAGE_SIZE, rom ? ROM : RAM);
+	usleep(stress_random(rng, LINGER_US));
+	set_page(s, 0, 0, NO_PAGE);
 }
 
 static void toggle_caps(struct stress *s, struct guest_random_state *rng)
 {
-	bool on = stress_random(rng, 2);
+	bool hypercalls = stress_random(rng, 2), stores = stress_random(rng, 2);
 
-	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, stress_random(rng, 2));
-	stress_word_set(&s->shared->hypercall, CHANGING);
-	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, on);
-	stress_word_set(&s->shared->hypercall, on ? SIGNAL : REFUSED);
+	stress_word_set(&s->shared->stores, CHANGING);
+	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, stores);
+	stress_word_set(&s->shared->stores, stores ? STORES_ON : STORES_OFF);
+	stress_word_set(&s->shared->hypercalls, CHANGING);
+	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, hypercalls);
+	stress_word_set(&s->shared->hypercalls, hypercalls ? HYPERCALLS_ON : HYPERCALLS_OFF);
 }
 
 static void send_signal(struct stress *s, struct guest_random_state *rng)
@@ -186,8 +201,8 @@ static void live_and_die(struct stress *s, struct guest_random_state *rng)
 struct stress_disturber stress_disturbers[NR_DISTURBERS] = {
 	{ "changes of even ioeventfds", churn_even, 300, 64 },
 	{ "changes of odd ioeventfds", churn_odd, 300, 64 },
-	{ "changes of memslots", change_memslots, 3000, 16 },
-	{ "switches of capabilities", toggle_caps, 3000, 16 },
+	{ "changes of memslots", change_memslots, LINGER_US, 16 },
+	{ "switches of capabilities", toggle_caps, LINGER_US, 16 },
 	{ "signals to vCPUs", send_signal, 1000, 16 },
 	{ "other VMs", live_and_die, 20000, 2 },
 };

@@ -2,8 +2,6 @@
 /*
  * The VM of the stress test and its ioeventfds.
  */
-#include <sched.h>
-
 #include "pv_mmio_stress.h"
 
 #define ALIAS_SLOT	8
@@ -14,7 +12,7 @@ static u32 other_length(u32 width)
 }
 
 /* One ioeventfd, the eventfd's own or what a ring has to miss. */
-static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_reg reg, u32 flags)
+static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_state reg, u32 flags)
 {
 	const struct stress_bell *bell = &stress_bells[i];
 	bool misfit = reg == OTHER_VALUE || reg == OTHER_LENGTH;
@@ -25,7 +23,7 @@ static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_reg reg, u32 
 		flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
 	if (bell->how == PORT_OUT)
 		flags |= KVM_IOEVENTFD_FLAG_PIO;
-	if (reg == ANY_LENGTH)
+	if (reg == ALL_LENGTHS)
 		len = 0;
 	if (reg == OTHER_LENGTH)
 		len = other_length(len);
@@ -35,7 +33,7 @@ static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_reg reg, u32 
 		      flags, flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? value : 0);
 }
 
-static void set_bell(struct stress *s, u32 i, enum stress_reg reg, u32 flags)
+static void set_bell(struct stress *s, u32 i, enum stress_state reg, u32 flags)
 {
 	u32 vcpu;
 
@@ -67,34 +65,29 @@ static void look_for_late_signals(struct stress *s, u32 i)
 	u64 late;
 
 	while (count_rings(s, i) < enough)
-		sched_yield();
+		usleep(200);
 
 	late = eventfd_take(s->bells[i].fd);
 	s->bells[i].late += late;
 	s->bells[i].signals += late;
 }
 
-static bool is_signalled(enum stress_reg reg)
-{
-	return reg == MATCH || reg == ANY_VALUE || reg == ANY_LENGTH;
-}
-
 /* @wait: leave it unregistered until it was rung a few times. */
-void stress_change_bell(struct stress *s, u32 i, enum stress_reg reg, bool wait)
+void stress_change_bell(struct stress *s, u32 i, enum stress_state reg, bool wait)
 {
 	struct stress_bell_state *bell = &s->bells[i];
 
 	stress_word_set(&s->shared->bells[i], CHANGING);
 	set_bell(s, i, bell->reg, KVM_IOEVENTFD_FLAG_DEASSIGN);
-	if (wait && is_signalled(bell->reg)) {
+	if (wait && stress_is_signalled(bell->reg)) {
 		stress_take(s, i);
-		stress_word_set(&s->shared->bells[i], TO_VMM);
+		stress_word_set(&s->shared->bells[i], REMOVED);
 		look_for_late_signals(s, i);
 		stress_word_set(&s->shared->bells[i], CHANGING);
 	}
 	bell->reg = reg;
 	set_bell(s, i, reg, 0);
-	stress_word_set(&s->shared->bells[i], is_signalled(reg) ? SIGNAL : TO_VMM);
+	stress_word_set(&s->shared->bells[i], reg);
 }
 
 /* The ioeventfd keeps its eventfd, whatever becomes of the descriptor. */
@@ -117,25 +110,15 @@ u64 stress_count(const struct stress *s, u32 i, enum stress_outcome outcome)
 	return sum;
 }
 
-u64 stress_count_certain(const struct stress *s, u32 i, enum stress_outcome outcome)
-{
-	u64 sum = 0;
-	u32 vcpu;
-
-	for (vcpu = 0; vcpu < STRESS_VCPUS; vcpu++)
-		sum += s->shared->vcpus[vcpu].certain[i][outcome];
-	return sum;
-}
-
 static void create_bells(struct stress *s)
 {
-	enum stress_reg reg;
+	enum stress_state reg;
 	u32 i;
 
 	for (i = 0; i < NR_STRESS_BELLS; i++) {
 		s->bells[i].fd = eventfd_create();
 		s->bells[i].reg = ABSENT;
-		for (reg = NR_REGS; reg-- > 0;)
+		for (reg = NR_REGS; reg-- > ABSENT;)
 			if (stress_bells[i].regs & BIT(reg))
 				break;
 		stress_change_bell(s, i, reg, false);
@@ -166,8 +149,9 @@ void stress_create(struct stress *s)
 	s->fickle_hva = addr_gpa2hva(s->vm, ALIAS_GPA);
 	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
 	make_apics_known(s);
-	stress_word_set(&s->shared->fickle, SIGNAL);
-	stress_word_set(&s->shared->hypercall, SIGNAL);
+	stress_word_set(&s->shared->page, NO_PAGE);
+	stress_word_set(&s->shared->hypercalls, HYPERCALLS_ON);
+	stress_word_set(&s->shared->stores, STORES_ON);
 	s->misfit_fd = eventfd_create();
 	create_bells(s);
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the doorbells of the stress test have met.
+ */
+#include "pv_mmio_stress.h"
+
+static const char * const state_names[NR_STATES] = {
+	[ABSENT] = "with no ioeventfd",
+	[MATCH] = "with an ioeventfd of its value",
+	[ALL_VALUES] = "with an ioeventfd of any value",
+	[ALL_LENGTHS] = "with an ioeventfd of any length",
+	[OTHER_VALUE] = "with an ioeventfd of another value",
+	[OTHER_LENGTH] = "with an ioeventfd of another length",
+	[REMOVED] = "right after its ioeventfd was removed",
+	[NO_PAGE] = "with nothing at the address",
+	[RAM] = "with RAM at the address",
+	[ROM] = "with ROM at the address",
+	[HYPERCALLS_ON] = "with hypercalls on",
+	[HYPERCALLS_OFF] = "with hypercalls off",
+	[STORES_ON] = "with PV stores on",
+	[STORES_OFF] = "with PV stores off",
+};
+
+static u32 all_states(const struct stress_bell *bell)
+{
+	u32 states = bell->regs;
+
+	if (states & BIT(ABSENT))
+		states |= BIT(REMOVED);
+	if (bell->fickle)
+		states |= BIT(NO_PAGE) | BIT(RAM) | BIT(ROM);
+	if (bell->how == HYPERCALL)
+		states |= BIT(HYPERCALLS_ON) | BIT(HYPERCALLS_OFF);
+	if (bell->how == PV_STORE)
+		states |= BIT(STORES_ON) | BIT(STORES_OFF);
+	return states;
+}
+
+/* Bits of what doorbell @i can meet and no ring of it has met. */
+u32 stress_missing(const struct stress *s, u32 i)
+{
+	u32 missing = all_states(&stress_bells[i]);
+	u32 vcpu;
+
+	for (vcpu = 0; vcpu < STRESS_VCPUS; vcpu++)
+		missing &= ~READ_ONCE(s->shared->vcpus[vcpu].met[i]);
+	return missing;
+}
+
+bool stress_has_met_all(const struct stress *s)
+{
+	u32 i;
+
+	for (i = 0; i < NR_STRESS_BELLS; i++)
+		if (stress_missing(s, i))
+			return false;
+	return true;
+}
+
+void stress_print_missing(const struct stress *s)
+{
+	u32 i, state;
+
+	for (i = 0; i < NR_STRESS_BELLS; i++)
+		for (state = 0; state < NR_STATES; state++)
+			if (stress_missing(s, i) & BIT(state))
+				ksft_print_msg("%s: never rung %s\n", stress_bells[i].name,
+					       state_names[state]);
+}
