@@ -59,10 +59,20 @@ static bool all_stepped(u64 times)
 	return READ_ONCE(stress.resets) >= times * MIN_RESETS;
 }
 
+static u64 count_checks(void)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < STRESS_VCPUS; i++)
+		sum += READ_ONCE(stress.threads[i].checks);
+	return sum;
+}
+
 /* All that chance could leave out. */
 static bool all_met(void)
 {
-	return stress_has_met_all(&stress) && READ_ONCE(stress.interrupts);
+	return stress_has_met_all(&stress) && count_checks() && READ_ONCE(stress.interrupts);
 }
 
 static void run_threads(void)
@@ -155,6 +165,19 @@ static void check_coverage(void)
 	ksft_test_result(stress_has_met_all(&stress), "every doorbell met all that it can\n");
 }
 
+static void check_stores_off(void)
+{
+	u64 wrong = 0, checks = count_checks();
+	u32 i;
+
+	for (i = 0; i < STRESS_VCPUS; i++)
+		wrong += stress.threads[i].wrong_checks;
+	printf("# %lu exits with PV stores off\n", checks);
+	if (wrong)
+		ksft_print_msg("ahead of %lu exits some were served\n", wrong);
+	ksft_test_result(checks && !wrong, "PV stores are left to the emulator while off\n");
+}
+
 static void print_steps(void)
 {
 	int i;
@@ -194,7 +217,7 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		ksft_exit_skip("PV store and hypercall are not offered\n");
-	ksft_set_plan(NR_STRESS_BELLS + 6);
+	ksft_set_plan(NR_STRESS_BELLS + 7);
 	printf("# seed %#x\n", stress.seed);
 	sigaction(SIGUSR1, &action, NULL);
 	alarm(seconds + EXTRA_SECONDS);
@@ -206,6 +229,7 @@ int main(int argc, char **argv)
 	check_late_signals();
 	check_mistakes();
 	check_coverage();
+	check_stores_off();
 	ksft_test_result(!eventfd_take(stress.misfit_fd), "no signal for other values, lengths\n");
 	ksft_test_result(stress.lives && !stress.wrong_lives, "VMs that go away\n");
 	ksft_test_result(stress.interrupts, "signals interrupted KVM_RUN\n");

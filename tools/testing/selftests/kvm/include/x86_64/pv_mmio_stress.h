@@ -85,11 +85,18 @@ struct stress_bell_state {
 	u64 signals, late;
 };
 
+#define NR_SERVED	2
+
 /* Of one vCPU. */
 struct stress_thread {
 	struct stress *stress;
 	struct kvm_vcpu *vcpu;
 	pthread_t thread;
+	int stats_fd;
+	off_t served_offsets[NR_SERVED];
+	/* When the vCPU last exited: the word, and how many PV stores were served. */
+	u64 stores_word, served;
+	u64 checks, wrong_checks;	/* that none is while they are off */
 };
 
 struct stress {
@@ -139,6 +146,10 @@ u64 stress_count(const struct stress *s, u32 i, enum stress_outcome outcome);
 u32 stress_missing(const struct stress *s, u32 i);
 bool stress_has_met_all(const struct stress *s);
 void stress_print_missing(const struct stress *s);
+
+/* At each exit of a vCPU: if PV stores were off since its last one, none was served. */
+void stress_find_served(struct stress_thread *t);
+void stress_check_served(struct stress_thread *t);
 
 struct stress_disturber {
 	const char *name;

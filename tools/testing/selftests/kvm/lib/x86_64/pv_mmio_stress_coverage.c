@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the doorbells of the stress test have met.
+ * What the doorbells of the stress test have met, and how PV stores are served.
  */
+#include "pv_mmio_case.h"
 #include "pv_mmio_stress.h"
 
 static const char * const state_names[NR_STATES] = {
@@ -66,4 +67,47 @@ void stress_print_missing(const struct stress *s)
 			if (stress_missing(s, i) & BIT(state))
 				ksft_print_msg("%s: never rung %s\n", stress_bells[i].name,
 					       state_names[state]);
+}
+
+/* What counts PV stores that are not left to the emulator. */
+static const char * const served_names[NR_SERVED] = { "pv_mmio_fast", "pv_mmio_slow" };
+
+void stress_find_served(struct stress_thread *t)
+{
+	int i;
+
+	t->stats_fd = vcpu_get_stats_fd(t->vcpu);
+	for (i = 0; i < NR_SERVED; i++)
+		t->served_offsets[i] = find_vcpu_stat(t->stats_fd, served_names[i]);
+}
+
+static u64 count_served(const struct stress_thread *t)
+{
+	u64 count, sum = 0;
+	int i;
+
+	for (i = 0; i < NR_SERVED; i++) {
+		TEST_ASSERT(pread(t->stats_fd, &count, sizeof(count), t->served_offsets[i]) ==
+			    sizeof(count), "reading the statistic %s must succeed, errno %d",
+			    served_names[i], errno);
+		sum += count;
+	}
+	return sum;
+}
+
+void stress_check_served(struct stress_thread *t)
+{
+	u64 word = READ_ONCE(t->stress->shared->stores);
+	u64 served;
+
+	if (stress_word_state(word) == STORES_OFF) {
+		served = count_served(t);
+		if (word == t->stores_word) {
+			WRITE_ONCE(t->checks, t->checks + 1);
+			if (served != t->served)
+				t->wrong_checks++;
+		}
+		t->served = served;
+	}
+	t->stores_word = word;
 }

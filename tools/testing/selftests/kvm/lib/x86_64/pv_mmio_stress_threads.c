@@ -90,12 +90,15 @@ void *stress_run_vcpu(void *arg)
 	struct guest_random_state rng;
 
 	rng = new_guest_random_state(s->seed + t->vcpu->id);
+	stress_find_served(t);
 	do {
 		while (__vcpu_run(t->vcpu)) {
 			TEST_ASSERT(errno == EINTR, "KVM_RUN failed, errno %d", errno);
 			__atomic_add_fetch(&s->interrupts, 1, __ATOMIC_RELAXED);
 		}
+		stress_check_served(t);
 	} while (handle_exit(s, t->vcpu, &rng));
+	close(t->stats_fd);
 	return NULL;
 }
 
