@@ -7,7 +7,7 @@
  *
  * Who changes something says so in guest memory, before and after.  A ring
  * during which all stays as it is has only one way to go, and must take it.
- * The guest notes what such rings met, and the test goes on until each
+ * The guest notes what its rings met, and the test goes on until each
  * doorbell has met all that it can meet: nothing is left to luck.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_STRESS_H
@@ -55,18 +55,27 @@ struct stress_bell {
 #define NR_STRESS_BELLS	18
 extern const struct stress_bell stress_bells[NR_STRESS_BELLS];
 
+/* All that decides where a ring goes: a word is a counter with a state as its last byte. */
+struct stress_words {
+	u64 reg, page, hypercalls, stores;
+};
+
 /* Of one vCPU, in guest memory. */
 struct stress_vcpu {
 	u64 exits;	/* how many rings came to the VMM, and the last one */
 	u64 exit_addr, exit_len, exit_value;
 	u64 rings[NR_STRESS_BELLS];
 	u64 outcomes[NR_STRESS_BELLS][NR_OUTCOMES];
-	u64 met[NR_STRESS_BELLS];	/* bits of what held for all of a ring */
+	/*
+	 * Ahead of the last ring, and bits of what held for two in a row: it
+	 * may take one for KVM to learn what lets the next take the fast path.
+	 */
+	struct stress_words words[NR_STRESS_BELLS];
+	u64 met[NR_STRESS_BELLS];
 	u64 mistakes;	/* and the first one */
 	u64 bell, expected, got;
 };
 
-/* A word is a counter with a state as its last byte. */
 struct stress_shared {
 	u64 stop;
 	u64 bells[NR_STRESS_BELLS];

@@ -110,18 +110,13 @@ static u64 guest_ring(enum stress_how how, u32 width, u64 addr, u64 value)
 	return 0;
 }
 
-/* All that decides where a ring goes. */
-struct words {
-	u64 reg, page, hypercalls, stores;
-};
-
-static struct words guest_words(u32 i)
+static struct stress_words guest_words(u32 i)
 {
 	const struct stress_bell *bell = &stress_bells[i];
 	struct stress_shared *shared = &stress_shared;
 
 	asm volatile("mfence" : : : "memory");
-	return (struct words) {
+	return (struct stress_words) {
 		.reg = READ_ONCE(shared->bells[i]),
 		.page = bell->fickle ? READ_ONCE(shared->page) : NO_PAGE,
 		.hypercalls = bell->how == HYPERCALL ? READ_ONCE(shared->hypercalls) :
@@ -136,9 +131,9 @@ static enum stress_state common_state(u64 before, u64 after)
 }
 
 /* What holds all the time. */
-static struct words common_words(struct words before, struct words after)
+static struct stress_words common_words(struct stress_words before, struct stress_words after)
 {
-	return (struct words) {
+	return (struct stress_words) {
 		.reg = common_state(before.reg, after.reg),
 		.page = common_state(before.page, after.page),
 		.hypercalls = common_state(before.hypercalls, after.hypercalls),
@@ -147,7 +142,7 @@ static struct words common_words(struct words before, struct words after)
 }
 
 /* A PV store goes the same way, served or emulated. */
-static enum stress_outcome words_outcome(struct words w)
+static enum stress_outcome words_outcome(struct stress_words w)
 {
 	if (w.reg == CHANGING || w.page == CHANGING || w.hypercalls == CHANGING)
 		return ANYTHING;
@@ -160,7 +155,7 @@ static enum stress_outcome words_outcome(struct words w)
 }
 
 /* Only what had a say. */
-static u64 words_met(struct words w)
+static u64 words_met(struct stress_words w)
 {
 	switch (words_outcome(w)) {
 	case ANYTHING:
@@ -220,17 +215,18 @@ static void guest_ring_bell(u32 vcpu, u32 i)
 	u64 addr = stress_addr(bell, vcpu), exits = READ_ONCE(me->exits), ret;
 	u64 *alias = bell->fickle ? (u64 *)(addr - FICKLE_GPA + ALIAS_GPA) : NULL;
 	u64 value = guest_register(stress_value(i), bell->width, me->rings[i]);
-	struct words words;
+	struct stress_words before, after;
 
 	if (alias)
 		WRITE_ONCE(*alias, 0);
-	words = guest_words(i);
+	before = guest_words(i);
 	ret = guest_ring(bell->how, bell->width, addr, value);
-	words = common_words(words, guest_words(i));
+	after = guest_words(i);
 
+	me->met[i] |= words_met(common_words(me->words[i], after));
+	me->words[i] = before;
 	me->rings[i]++;
-	me->met[i] |= words_met(words);
-	guest_note(me, i, words_outcome(words),
+	guest_note(me, i, words_outcome(common_words(before, after)),
 		   guest_outcome(me, i, addr, exits, alias ? READ_ONCE(*alias) : 0, ret));
 }
 
