@@ -141,7 +141,7 @@ static void check_late_signals(void)
 static void check_mistakes(void)
 {
 	static const char * const names[] = {
-		"anything", "a signal", "the VMM", "RAM", "a refusal", "more than one place",
+		"anything", "a signal", "the VMM", "RAM", "a refusal", "another place or value",
 	};
 	const struct stress_vcpu *vcpu;
 	u64 mistakes = 0;

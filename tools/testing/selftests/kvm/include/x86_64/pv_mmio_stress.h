@@ -32,8 +32,8 @@ enum stress_outcome { ANYTHING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
 /* All that a ring can meet and that decides where it goes. */
 enum stress_state {
 	CHANGING,
-	/* How the doorbell's ioeventfd is registered; the last two miss the ring. */
-	ABSENT, MATCH, ALL_VALUES, ALL_LENGTHS, OTHER_VALUE, OTHER_LENGTH, NR_REGS,
+	/* How the doorbell's ioeventfd is registered; the last three miss the ring. */
+	ABSENT, MATCH, ALL_VALUES, ALL_LENGTHS, OTHER_VALUE, ALIKE_VALUE, OTHER_LENGTH, NR_REGS,
 	/* It was until just now, and a signal would be one too many. */
 	REMOVED = NR_REGS,
 	/* What is at the address. */
@@ -141,6 +141,7 @@ static inline u32 stress_random(struct guest_random_state *rng, u32 n)
 
 u64 stress_addr(const struct stress_bell *bell, u32 vcpu);
 u64 stress_value(u32 bell);
+u64 stress_value_alike(u32 bell);
 void guest_stress(u64 vcpu);
 void guest_short_life(u64 rings);
 void stress_word_set(u64 *word, enum stress_state state);

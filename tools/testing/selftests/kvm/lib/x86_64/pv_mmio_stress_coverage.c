@@ -11,6 +11,7 @@ static const char * const state_names[NR_STATES] = {
 	[ALL_VALUES] = "with an ioeventfd of any value",
 	[ALL_LENGTHS] = "with an ioeventfd of any length",
 	[OTHER_VALUE] = "with an ioeventfd of another value",
+	[ALIKE_VALUE] = "with an ioeventfd of a value of other length",
 	[OTHER_LENGTH] = "with an ioeventfd of another length",
 	[REMOVED] = "right after its ioeventfd was removed",
 	[NO_PAGE] = "with nothing at the address",

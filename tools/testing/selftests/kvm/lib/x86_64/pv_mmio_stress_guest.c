@@ -5,7 +5,7 @@
 #include "pv_mmio_stress.h"
 
 #define FIXED		BIT(MATCH)
-#define BESIDE		(BIT(ABSENT) | BIT(MATCH) | BIT(OTHER_VALUE))
+#define BESIDE		(BIT(ABSENT) | BIT(MATCH) | BIT(OTHER_VALUE) | BIT(ALIKE_VALUE))
 #define ALL_REGS	(BIT(NR_REGS) - BIT(ABSENT))
 #define NO_MATCH	(BIT(ABSENT) | BIT(ALL_LENGTHS) | BIT(OTHER_LENGTH))
 
@@ -49,19 +49,20 @@ u64 stress_addr(const struct stress_bell *bell, u32 vcpu)
 }
 
 /* No two share their last byte, not even with bit 7 toggled. */
-u64 stress_value(u32 bell)
+static u64 stress_register(u32 bell)
 {
-	u64 value = 0x1122334455667701 + bell;
-
-	return value & (~0ull >> (64 - 8 * stress_bells[bell].width));
+	return 0x1122334455667701 + bell;
 }
 
-/* What the register holds beyond the store is another thing in each ring. */
-static u64 guest_register(u64 value, u32 width, u64 ring)
+u64 stress_value(u32 bell)
 {
-	u64 garbage = width < 8 ? ring * 0x9e3779b97f4a7c15 << 8 * width : 0;
+	return stress_register(bell) & (~0ull >> (64 - 8 * stress_bells[bell].width));
+}
 
-	return garbage | value;
+/* To be taken for the value only where too many of its bytes are compared, or too few. */
+u64 stress_value_alike(u32 bell)
+{
+	return stress_bells[bell].width < 8 ? stress_register(bell) : (u32)stress_value(bell);
 }
 
 void stress_word_set(u64 *word, enum stress_state state)
@@ -214,7 +215,8 @@ static void guest_ring_bell(u32 vcpu, u32 i)
 	struct stress_vcpu *me = &stress_shared.vcpus[vcpu];
 	u64 addr = stress_addr(bell, vcpu), exits = READ_ONCE(me->exits), ret;
 	u64 *alias = bell->fickle ? (u64 *)(addr - FICKLE_GPA + ALIAS_GPA) : NULL;
-	u64 value = guest_register(stress_value(i), bell->width, me->rings[i]);
+	/* What the register holds beyond the width is no part of the value. */
+	u64 value = me->rings[i] % 4 ? stress_register(i) : stress_value(i);
 	struct stress_words before, after;
 
 	if (alias)

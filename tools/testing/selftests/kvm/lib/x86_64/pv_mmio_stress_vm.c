@@ -15,11 +15,11 @@ static u32 other_length(u32 width)
 static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_state reg, u32 flags)
 {
 	const struct stress_bell *bell = &stress_bells[i];
-	bool misfit = reg == OTHER_VALUE || reg == OTHER_LENGTH;
+	bool any_value = reg == ALL_VALUES || reg == ALL_LENGTHS || reg == OTHER_LENGTH;
 	u64 value = stress_value(i);
 	u32 len = bell->width;
 
-	if (reg == MATCH || reg == OTHER_VALUE)
+	if (!any_value)
 		flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
 	if (bell->how == PORT_OUT)
 		flags |= KVM_IOEVENTFD_FLAG_PIO;
@@ -29,8 +29,10 @@ static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_state reg, u3
 		len = other_length(len);
 	if (reg == OTHER_VALUE)
 		value ^= 0x80;
-	ioeventfd_set(s->vm, misfit ? s->misfit_fd : s->bells[i].fd, stress_addr(bell, vcpu), len,
-		      flags, flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? value : 0);
+	if (reg == ALIKE_VALUE)
+		value = stress_value_alike(i);
+	ioeventfd_set(s->vm, stress_is_signalled(reg) ? s->bells[i].fd : s->misfit_fd,
+		      stress_addr(bell, vcpu), len, flags, any_value ? 0 : value);
 }
 
 static void set_bell(struct stress *s, u32 i, enum stress_state reg, u32 flags)
