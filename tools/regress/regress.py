@@ -27,7 +27,7 @@ KSFT_SKIP = 4
 KILLED = 137
 NO_MODULES = 126
 HOST_SECONDS = 5400
-LIST = "regress-list"
+LIST = "regress-list-"
 WHERE = re.compile(r"==== Test Assertion Failure ====")
 
 
@@ -147,6 +147,17 @@ def choose(programs, tests):
     return wanted
 
 
+def write_list(tally, lab, names, folder):
+    """The file that tells the machine LAB what to run; the rest is skipped."""
+    for name in names:
+        if lists.unfit(lab, name):
+            tally.add("SKIP", f"{lab} {name}", lists.unfit(lab, name))
+    path = folder / (LIST + lab)
+    fit = [name for name in names if not lists.unfit(lab, name)]
+    write_if_changed(path, "".join(f"{name}\n" for name in fit).encode())
+    return path
+
+
 def regress(argv):
     if not 1 <= len(argv) <= 3:
         say(__doc__.strip())
@@ -156,13 +167,9 @@ def regress(argv):
     programs = build_tests(built)
     names = choose(programs, tests)
     tally = Tally()
-    for name in names:
-        if name in lists.UNFIT:
-            tally.add("SKIP", name, lists.UNFIT[name])
-    names = [name for name in names if name not in lists.UNFIT]
-    write_if_changed(built / "regress" / LIST, "".join(f"{name}\n" for name in names).encode())
+    written = [write_list(tally, lab, names, built / "regress") for lab in labs]
     machines.run(tally, Reader(tally), labs, built, Path(__file__).with_name("in-lab"),
-                 [built / "regress" / name for name in [LIST, *names]],
+                 [*written, *(programs[name] for name in names)],
                  ["--timeout", str(HOST_SECONDS), "--memory", "2048"])
     return tally.finish()
 

@@ -2,7 +2,9 @@
 """What makes a result differ, and what bad input is told."""
 import contextlib
 import io
+import tempfile
 import unittest
+from pathlib import Path
 from types import SimpleNamespace
 
 import lists
@@ -66,6 +68,20 @@ class ChooseTest(unittest.TestCase):
         self.assertEqual(regress.choose(programs, "short"), lists.SHORT)
         self.assertEqual(regress.choose(programs, ""), lists.SHORT)
         self.assertEqual(regress.choose(programs, "all"), [*lists.SHORT, "other"])
+
+
+class ListTest(unittest.TestCase):
+    def listed(self, lab):
+        tally = Tally()
+        with tempfile.TemporaryDirectory() as tmp, \
+                contextlib.redirect_stdout(io.StringIO()) as self.said:
+            path = regress.write_list(tally, lab, ["hyperv_ipi", "other"], Path(tmp))
+            return path.name, path.read_text(), tally.skipped
+
+    def test_what_one_machine_cannot_run(self):
+        self.assertEqual(self.listed("amd"), ("regress-list-amd", "hyperv_ipi\nother\n", 0))
+        self.assertEqual(self.listed("intel"), ("regress-list-intel", "other\n", 1))
+        self.assertIn("SKIP intel hyperv_ipi (stops the machine", self.said.getvalue())
 
 
 if __name__ == "__main__":
