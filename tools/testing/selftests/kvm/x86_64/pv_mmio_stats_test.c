@@ -87,9 +87,8 @@ static void read_stats(struct case_vm *cvm, u64 stats[NR_STATS])
 	int i;
 
 	for (i = 0; i < NR_STATS; i++)
-		TEST_ASSERT(pread(cvm->stats_fd, &stats[i], sizeof(u64),
-				  find_vcpu_stat(cvm->stats_fd, stat_names[i])) == sizeof(u64),
-			    "reading the statistic %s must succeed", stat_names[i]);
+		stats[i] = read_vcpu_stat(cvm->stats_fd,
+					  find_vcpu_stat(cvm->stats_fd, stat_names[i]));
 }
 
 static bool is_one_of(const char *name, const char * const names[2])
@@ -156,13 +155,10 @@ static void run_unmodified(struct case_vm *cvm, const char *stat, const struct a
 			   u64 expected)
 {
 	off_t offset = find_vcpu_stat(cvm->stats_fd, stat);
-	u64 before, after;
+	u64 before = read_vcpu_stat(cvm->stats_fd, offset), after;
 
-	TEST_ASSERT(pread(cvm->stats_fd, &before, sizeof(before), offset) == sizeof(before),
-		    "reading the statistic %s must succeed", stat);
 	run_case(cvm, c);
-	TEST_ASSERT(pread(cvm->stats_fd, &after, sizeof(after), offset) == sizeof(after),
-		    "reading the statistic %s must succeed", stat);
+	after = read_vcpu_stat(cvm->stats_fd, offset);
 	if (!has_fast_path())
 		expected = 0;
 	case_expect(after - before, expected, stat);

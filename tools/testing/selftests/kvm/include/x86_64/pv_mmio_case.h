@@ -98,6 +98,7 @@ void case_vm_free(struct case_vm *cvm);
 
 u64 count_decodes(struct case_vm *cvm);
 off_t find_vcpu_stat(int stats_fd, const char *name);
+u64 read_vcpu_stat(int stats_fd, off_t offset);
 
 /* Reports are lines of TAP commentary; the caller prints the verdict. */
 void case_begin(const char *name);

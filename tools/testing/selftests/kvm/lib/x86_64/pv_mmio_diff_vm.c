@@ -245,11 +245,7 @@ static void create_memory(struct diff_vm *v)
 
 u64 diff_vm_decodes(struct diff_vm *v)
 {
-	u64 count;
-	ssize_t len = pread(v->stats_fd, &count, sizeof(count), v->decodes_offset);
-
-	TEST_ASSERT(len == sizeof(count), "reading a vCPU statistic must succeed");
-	return count;
+	return read_vcpu_stat(v->stats_fd, v->decodes_offset);
 }
 
 void diff_vm_create(struct diff_vm *v, bool pv)

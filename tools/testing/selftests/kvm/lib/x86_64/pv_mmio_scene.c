@@ -87,9 +87,7 @@ void scene_connect_irq(struct scene *s)
 
 static u64 scene_decodes(struct scene *s)
 {
-	struct case_vm cvm = { .stats_fd = s->stats_fd, .decodes_offset = s->decodes_offset };
-
-	return count_decodes(&cvm);
+	return read_vcpu_stat(s->stats_fd, s->decodes_offset);
 }
 
 static void take_rings(struct scene *s)

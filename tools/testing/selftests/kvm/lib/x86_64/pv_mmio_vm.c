@@ -62,13 +62,18 @@ off_t find_vcpu_stat(int fd, const char *name)
 	return offset;
 }
 
-u64 count_decodes(struct case_vm *cvm)
+u64 read_vcpu_stat(int fd, off_t offset)
 {
 	u64 count;
-	ssize_t len = pread(cvm->stats_fd, &count, sizeof(count), cvm->decodes_offset);
+	ssize_t len = pread(fd, &count, sizeof(count), offset);
 
-	TEST_ASSERT(len == sizeof(count), "reading a vCPU statistic must succeed");
+	TEST_ASSERT(len == sizeof(count), "reading a vCPU statistic must succeed, errno %d", errno);
 	return count;
+}
+
+u64 count_decodes(struct case_vm *cvm)
+{
+	return read_vcpu_stat(cvm->stats_fd, cvm->decodes_offset);
 }
 
 static void case_vm_map(struct kvm_vm *vm, u64 gva, u64 gpa)
