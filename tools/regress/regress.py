@@ -149,11 +149,14 @@ def choose(programs, tests):
 
 def write_list(tally, lab, names, folder):
     """The file that tells the machine LAB what to run; the rest is skipped."""
+    fit = []
     for name in names:
-        if lists.unfit(lab, name):
-            tally.add("SKIP", f"{lab} {name}", lists.unfit(lab, name))
+        why = lists.unfit(lab, name)
+        if why:
+            tally.add("SKIP", f"{lab} {name}", why)
+        else:
+            fit.append(name)
     path = folder / (LIST + lab)
-    fit = [name for name in names if not lists.unfit(lab, name)]
     write_if_changed(path, "".join(f"{name}\n" for name in fit).encode())
     return path
 

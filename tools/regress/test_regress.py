@@ -83,6 +83,10 @@ class ListTest(unittest.TestCase):
         self.assertEqual(self.listed("intel"), ("regress-list-intel", "other\n", 1))
         self.assertIn("SKIP intel hyperv_ipi (stops the machine", self.said.getvalue())
 
+    def test_what_no_machine_can_run(self):
+        for lab in ("intel", "amd"):
+            self.assertTrue(lists.unfit(lab, "hardware_disable_test"))
+
 
 if __name__ == "__main__":
     unittest.main()
