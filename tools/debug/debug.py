@@ -21,7 +21,7 @@ from tally import Tally
 HOST_SECONDS = 5400
 # A timer cuts its runs, so it needs a clock made of instructions: one CPU.
 TIMED = "pv_mmio_diff_test"
-# What fits in 20 minutes of an Intel machine's time.
+# Some 20 minutes on an Intel machine, a boot included.
 INTEL_TESTS = ("hc_mmio_write_test", "pv_mmio_forgery_test", "pv_mmio_length0_test",
                "pv_mmio_nested_test", "pv_mmio_test")
 # KASAN takes an eighth of it.
