@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A small decoder: which plain store, or whether a load, some bytes of the
+ * guest's code are.
+ *
+ * It knows no vCPU and no memory, so that programs that test it can compile it
+ * as it is.  Whatever it has doubts about is neither a store nor a load; the
+ * emulator has the last word on those.
+ */
+#ifndef __KVM_X86_PV_MMIO_INSN_H
+#define __KVM_X86_PV_MMIO_INSN_H
+
+#include <linux/types.h>
+
+/* No instruction of x86 is longer. */
+#define KVM_PV_MMIO_INSN_MAX	15
+
+enum kvm_pv_mmio_insn_kind {
+	KVM_PV_MMIO_INSN_OTHER,
+	/* In 64-bit mode: mov from a register or an immediate to memory. */
+	KVM_PV_MMIO_INSN_STORE,
+	/* Reads its memory operand, and writes no memory. */
+	KVM_PV_MMIO_INSN_LOAD,
+	/* Never found by the decoder: callers who know one fill it in. */
+	KVM_PV_MMIO_INSN_HYPERCALL,
+};
+
+enum kvm_pv_mmio_mode {
+	KVM_PV_MMIO_MODE_16,
+	KVM_PV_MMIO_MODE_32,
+	KVM_PV_MMIO_MODE_64,
+};
+
+#define KVM_PV_MMIO_NO_REG	0xff
+/* As a base: the address of the next instruction. */
+#define KVM_PV_MMIO_REG_RIP	16
+
+/* What follows @len is only there for a store. */
+struct kvm_pv_mmio_insn {
+	/* Of enum kvm_pv_mmio_insn_kind. */
+	u8 kind;
+	/*
+	 * A store's length in bytes.  For all else, how many bytes say what it
+	 * is: prefixes, opcode, and ModRM where the opcode leaves it open.
+	 */
+	u8 len;
+	/* Bytes stored: 1, 2, 4 or 8. */
+	u8 width;
+	/* Registers as x86 numbers them.  No @src: the store is of @imm. */
+	u8 src;
+	u8 base;
+	u8 index;
+	u8 shift;
+	/* To be sign-extended to the store's width. */
+	s32 imm;
+	u64 disp;
+};
+
+/*
+ * Decode the instruction at @code, of which @n bytes are at hand.  If those are
+ * too few to tell, the kind is KVM_PV_MMIO_INSN_OTHER, and the length 0.
+ */
+void kvm_pv_mmio_decode(const u8 *code, int n, enum kvm_pv_mmio_mode mode,
+			struct kvm_pv_mmio_insn *insn);
+
+/*
+ * The linear address that a store at @rip goes to.  In 64-bit mode the segments
+ * a store can have without a prefix begin at 0.
+ */
+static inline u64 kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,
+					   const unsigned long *regs,
+					   unsigned long rip)
+{
+	u64 address = insn->disp;
+
+	if (insn->base < KVM_PV_MMIO_REG_RIP)
+		address += regs[insn->base];
+	else if (insn->base == KVM_PV_MMIO_REG_RIP)
+		address += rip + insn->len;
+
+	if (insn->index != KVM_PV_MMIO_NO_REG)
+		address += (u64)regs[insn->index] << insn->shift;
+
+	return address;
+}
+
+/* What it stores, in the low bytes; those beyond the width are 0. */
+static inline u64 kvm_pv_mmio_insn_value(const struct kvm_pv_mmio_insn *insn,
+					 const unsigned long *regs)
+{
+	u64 value = (s64)insn->imm;
+
+	if (insn->src != KVM_PV_MMIO_NO_REG)
+		value = regs[insn->src];
+
+	return value & (~0ULL >> (64 - 8 * insn->width));
+}
+
+#endif /* __KVM_X86_PV_MMIO_INSN_H */
