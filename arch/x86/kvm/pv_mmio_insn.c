@@ -97,18 +97,19 @@ static bool is_rex(const struct insn_bytes *bytes, u8 byte)
 /* Zeros are no prefix, so this ends. */
 static void take_prefixes(struct insn_bytes *bytes)
 {
-	u8 byte, prefix;
+	u8 byte, prefix, rex;
 
 	for (;; bytes->at++) {
 		byte = bytes->code[bytes->at];
 		prefix = legacy_prefix(byte);
-		if (!prefix && !is_rex(bytes, byte))
+		rex = is_rex(bytes, byte) ? byte : 0;
+		if (!prefix && !rex)
 			return;
 
 		if (bytes->rex)
 			prefix |= PREFIX_STRAY_REX;
 		bytes->prefixes |= prefix;
-		bytes->rex = is_rex(bytes, byte) ? byte : 0;
+		bytes->rex = rex;
 	}
 }
 
