@@ -268,6 +268,8 @@ bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 EXPORT_SYMBOL_GPL(__kvm_pv_mmio_store);
 
 /* What the fast paths in the vendor modules need besides. */
+#ifdef CONFIG_KVM_XEN
 EXPORT_SYMBOL_GPL(kvm_xen_enabled);
+#endif
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_hypercall);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);
