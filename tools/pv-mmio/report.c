@@ -82,12 +82,13 @@ static bool is_amd(const struct host *host)
 	return host->vendor == VENDOR_AMD;
 }
 
+/* The hypercall's bit is no host's to offer: a VMM sets it. */
 static bool caps_disagree(const struct host *host)
 {
 	return host->store_cap[0] != host->store_cap[1] ||
 	       host->hypercall_cap[0] != host->hypercall_cap[1] ||
 	       (host->store_cap[0] == 1) != HAS_BIT(host, KVM_FEATURE_PV_MMIO) ||
-	       (host->hypercall_cap[0] == 1) != HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE);
+	       HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE);
 }
 
 /* Each says what is so, and behind the colon what to do about it. */
@@ -156,8 +157,8 @@ void report_words(const struct host *host)
 	printf("capabilities on /dev/kvm and on a VM: PV store %d %d, hypercall %d %d\n",
 	       host->store_cap[0], host->store_cap[1], host->hypercall_cap[0],
 	       host->hypercall_cap[1]);
-	printf("CPUID bits for guests: PV store %d, hypercall %d\n",
-	       HAS_BIT(host, KVM_FEATURE_PV_MMIO), HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE));
+	printf("CPUID bit for guests: PV store %d; the hypercall's is set by VMMs\n",
+	       HAS_BIT(host, KVM_FEATURE_PV_MMIO));
 	printf("parameters:");
 	for (i = 0; i < NR_PARAMETERS; i++)
 		if (host->parameters[i][0])
@@ -236,9 +237,8 @@ void report_json(const struct host *host)
 	printf("  \"capabilities\": {\"store\": [%d, %d], \"hypercall\": [%d, %d]},\n",
 	       host->store_cap[0], host->store_cap[1], host->hypercall_cap[0],
 	       host->hypercall_cap[1]);
-	printf("  \"cpuid\": {\"store\": %s, \"hypercall\": %s},\n",
-	       json_bool(HAS_BIT(host, KVM_FEATURE_PV_MMIO)),
-	       json_bool(HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE)));
+	printf("  \"cpuid\": {\"store\": %s},\n",
+	       json_bool(HAS_BIT(host, KVM_FEATURE_PV_MMIO)));
 	json_parameters(host);
 	printf("  \"ways\": {\n");
 	for (i = 0; i < NR_WAYS; i++)

@@ -12,7 +12,7 @@ UAPI = FOLDER.parents[1] / "include/uapi"
 
 # A host of each kind, as members of struct host, and what the store is there.
 INTEL = '.vendor = VENDOR_INTEL, .vendor_id = "GenuineIntel", .store_cap = { 1, 1 },' \
-        ' .hypercall_cap = { 1, 1 }, .features = 3u << 30,' \
+        ' .hypercall_cap = { 1, 1 }, .features = 1u << 31,' \
         ' .parameters = { "Y", "Y", "Y", "Y", "N" }'
 AMD = INTEL.replace("VENDOR_INTEL", "VENDOR_AMD").replace("GenuineIntel", "AuthenticAMD")
 HOSTS = {
@@ -23,11 +23,12 @@ HOSTS = {
     "without EPT": (INTEL + ', .parameters[VENDOR_PAGING] = "N"', "slow"),
     "without caching": (INTEL + ', .parameters[KVM_MMIO_CACHING] = "N"', "slow"),
     "CPUID contradicts": (INTEL + ", .features = 0", "off"),
+    "CPUID has the hypercall": (INTEL + ", .features = 3u << 30", "off"),
     "capability refused": (INTEL + ", .store_cap = { 1, 0 }", "off"),
     "turned off": (INTEL + ', .parameters[KVM_PV_MMIO] = "N", .store_cap = { 0, 0 },'
-                   " .features = 1u << 30", "off"),
+                   " .features = 0", "off"),
     "hypercall turned off": (INTEL + ', .parameters[KVM_HC_MMIO_WRITE_PARAMETER] = "N",'
-                             " .hypercall_cap = { 0, 0 }, .features = 2u << 30", "fast"),
+                             " .hypercall_cap = { 0, 0 }", "fast"),
     "stock": (".vendor = VENDOR_INTEL", "off"),
     "odd release": (INTEL + r', .uts.release = "a\"b\\c\n"', "fast"),
 }

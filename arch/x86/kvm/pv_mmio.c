@@ -52,13 +52,15 @@ int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 	return 0;
 }
 
-/* @entry is that of KVM_CPUID_FEATURES. */
+/*
+ * @entry is that of KVM_CPUID_FEATURES.  The hypercall's bit is for the VMM to
+ * set when it enables the call: VMMs hand this leaf to guests as it is, and the
+ * call fails until then.
+ */
 void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 {
 	if (pv_mmio)
 		entry->eax |= BIT(KVM_FEATURE_PV_MMIO);
-	if (hc_mmio_write)
-		entry->eax |= BIT(KVM_FEATURE_HC_MMIO_WRITE);
 }
 
 /* A read-only memslot takes no stores: they go to a device. */

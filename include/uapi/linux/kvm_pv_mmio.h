@@ -38,9 +38,10 @@
 #define KVM_CAP_X86_HC_MMIO_WRITE	0x70766d02
 
 /*
- * Bits of KVM_CPUID_FEATURES.EAX.  KVM_GET_SUPPORTED_CPUID reports a bit if
- * the host offers the feature; a VMM that leaves the hypercall off clears its
- * bit before it hands the leaf to the guest.  A VM with
+ * Bits of KVM_CPUID_FEATURES.EAX.  KVM_GET_SUPPORTED_CPUID reports the PV
+ * store's if the host offers it, and never the hypercall's: a VMM that enables
+ * the hypercall sets its bit itself.  So one that hands the leaf to the guest
+ * as it is promises nothing that fails.  A vCPU with
  * KVM_CAP_ENFORCE_PV_FEATURE_CPUID has only the features that its CPUID shows.
  */
 #define KVM_FEATURE_PV_MMIO		31

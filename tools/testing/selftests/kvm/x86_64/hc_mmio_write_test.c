@@ -139,7 +139,7 @@ static void test_control(struct case_vm *cvm)
 	ksft_test_result(capability_refuses_bad_arguments(cvm->vm, KVM_CAP_X86_HC_MMIO_WRITE),
 			 "bad arguments of KVM_ENABLE_CAP\n");
 	ksft_test_result(capability_is_offered(cvm->vm, KVM_CAP_X86_HC_MMIO_WRITE,
-					       X86_FEATURE_KVM_HC_MMIO_WRITE),
+					       X86_FEATURE_KVM_HC_MMIO_WRITE, false),
 			 "KVM_CHECK_EXTENSION and KVM_GET_SUPPORTED_CPUID\n");
 }
 

@@ -119,7 +119,7 @@ static void test_control(struct case_vm *cvm)
 	ksft_test_result(capability_refuses_bad_arguments(cvm->vm, KVM_CAP_X86_PV_MMIO),
 			 "bad arguments of KVM_ENABLE_CAP\n");
 	ksft_test_result(capability_is_offered(cvm->vm, KVM_CAP_X86_PV_MMIO,
-					       X86_FEATURE_KVM_PV_MMIO),
+					       X86_FEATURE_KVM_PV_MMIO, true),
 			 "KVM_CHECK_EXTENSION and KVM_GET_SUPPORTED_CPUID\n");
 }
 

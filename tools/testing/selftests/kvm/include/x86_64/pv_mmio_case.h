@@ -113,6 +113,8 @@ void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
 bool run_case(struct case_vm *cvm, const struct access_case *c);
 
 bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
-bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature);
+/* @reported: whether KVM_GET_SUPPORTED_CPUID has the bit of @feature. */
+bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
+			   bool reported);
 
 #endif /* SELFTEST_KVM_PV_MMIO_CASE_H */
