@@ -4,7 +4,8 @@
 
 # Which of Debian's kernels, for all jobs that build: the series, the version
 # ("" is the newest on offer) and the flavour (cloud, generic, rt, or debug and
-# kcsan, which are built here; test-debug and test-kcsan always take those).
+# kcsan, which are built here; test-debug and test-kcsan always take those, and
+# configs takes what a configuration says).
 KERNEL ?= 6.12
 KERNEL_VERSION ?=
 FLAVOUR ?= cloud
@@ -16,6 +17,8 @@ KVER ?= $(shell uname -r)
 # For regress: which of the kernel's tests: short, all, or names.  For
 # test-debug and test-kcsan: names of ours.
 TESTS ?=
+# For configs: which configurations: short, all, or names.
+CONFIGS ?=
 # For fuzz and stress: for how many seconds, and which cases; for fuzz: how many
 # cases at most.
 TIME ?=
@@ -36,10 +39,11 @@ BUILDS := $(filter-out help packages htmldocs modules load unload clean,$(MAKECM
 AMD_ONLY := profile test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
-$(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build guest-module check,$(BUILDS)))
+$(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build guest-module check configs,$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TESTS,regress test-debug test-kcsan)
+$(call heeded,CONFIGS,configs)
 $(call heeded,TIME,fuzz stress)
 $(call heeded,SEED,fuzz stress)
 $(call heeded,CASES,fuzz)
@@ -58,7 +62,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
 .PHONY: help packages build guest-module e2e nested bench profile test fuzz stress
-.PHONY: regress test-debug test-kcsan test-debian test-lab check htmldocs shell modules load unload clean
+.PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
+.PHONY: unload clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -121,6 +126,9 @@ test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 
 check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
 	@python3 tools/check/check.py $(BUILT)
+
+configs: packages ## build KVM with our code in other configurations; CONFIGS=short|all|"NAME..."
+	@python3 tools/configs/configs.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(CONFIGS)"
 
 htmldocs: packages ## build the reference pages with Sphinx: build/html/pv-mmio.html
 	@python3 tools/docs/build.py build/html

@@ -7,13 +7,13 @@ usage: check.py BUILT
 BUILT is a folder that tools/kernel/build.py made: checkpatch and the kernel's
 build are taken from there.
 """
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("kernel", "test")]
 
+from compiler import complaints
 from console import main, own_environment, say
 from tally import Tally
 
@@ -23,8 +23,6 @@ EVENT_STYLE = "COMPLEX_MACRO,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,SPACING"
 NO_TAG = {"COPYING"}
 # The lab's busybox sh has "local", as dash has.
 SHELLS = {b"sh": "sh", b"bash": "bash", b"dash": "dash", b"busybox sh": "dash"}
-# A W=1 build of the kernel's own files isn't ours to judge.
-OURS = re.compile(r"\b(pv_mmio|hc_mmio_write|fast_mmio|ioeventfd_index)\b.*(warning|error):")
 
 
 def tracked():
@@ -76,7 +74,7 @@ def sparse(built, name):
     done = subprocess.run(["make", f"KERNELRELEASE={release}", "M=arch/x86/kvm", "W=1", "C=2",
                            name], cwd=built / "linux", env=own_environment(),
                           capture_output=True, text=True, check=False)
-    lines = [line for line in done.stderr.splitlines() if OURS.search(line)]
+    lines = complaints(done.stderr)
     if done.returncode and not lines:
         lines = done.stderr.splitlines()[-3:]
     return "; ".join(lines)

@@ -22,12 +22,12 @@ def as_root(command):
     return command if os.geteuid() == 0 else ["sudo", *command]
 
 
-def missing():
-    run = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *NEEDED],
+def missing(needed):
+    run = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *needed],
                          capture_output=True, text=True, check=False)
     installed = {line.split()[0] for line in run.stdout.splitlines()
                  if line.endswith(" installed")}
-    return [name for name in NEEDED if name not in installed]
+    return [name for name in needed if name not in installed]
 
 
 def apt(*arguments):
@@ -41,9 +41,10 @@ def apt(*arguments):
                        " package sources, then run it again")
 
 
-def install(_argv):
+def install(needed):
+    """Have the packages NEEDED, and say which of them weren't there."""
     try:
-        names = missing()
+        names = missing(sorted(needed)) if needed else []
         if not names:
             return 0
         say(f"installing packages: {' '.join(names)}")
@@ -56,4 +57,4 @@ def install(_argv):
 
 
 if __name__ == "__main__":
-    main(install, [])
+    main(install, NEEDED)

@@ -53,8 +53,11 @@ class MakeTest(unittest.TestCase):
 
     def test_setting_that_the_job_would_ignore(self):
         for setting, jobs, others in (("KERNEL=6.12", ("modules", "load"), ("build", "test")),
-                                      ("FLAVOUR=rt", ("modules", "test-debug"), ("check", "e2e")),
-                                      ("LAB=amd", ("build", "check"), ("nested", "test-lab")),
+                                      ("FLAVOUR=rt", ("modules", "test-debug", "configs"),
+                                       ("check", "e2e")),
+                                      ("LAB=amd", ("build", "check", "configs"),
+                                       ("nested", "test-lab")),
+                                      ("CONFIGS=all", ("build", "check"), ("configs",)),
                                       ("KVER=6.12", ("build",), ("modules", "load")),
                                       ("TESTS=short", ("test",), ("regress", "test-kcsan")),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
