@@ -8,4 +8,6 @@ position p;
  struct kvm@p {
  ...
 +	struct kvm_ioeventfd_index *ioeventfd_index;
++	/* A bit for each bus whose order the index can't tell. */
++	unsigned long ioeventfd_index_unsure;
  };

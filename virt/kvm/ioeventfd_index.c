@@ -5,179 +5,504 @@
  *
  * Readers are in kvm->srcu.  Changes are made under kvm->slots_lock while a
  * device comes to or leaves its bus, which waits for those readers anyway.
+ *
+ * When may the index answer?  A bus looks for a write by bisection, which takes
+ * for granted that what comes before the write, what contains it and what comes
+ * after it lie on the bus in this order.  Nothing sorts the bus: a new device
+ * is put before the first one that begins no earlier and ends later.  That much
+ * can be relied on, whatever was added and removed, and in which order:
+ *
+ *	X is before Z if X begins no later than Z and ends earlier.
+ *
+ * Two devices of which one contains the other, or of which the second has
+ * length 0 and begins where the first ends, may be in either order.  A walk
+ * through all pairs that spoil the bisection for a write to an ioeventfd at
+ * address A shows that each has one of these:
+ *
+ * - a device of another kind that contains A, or starts there, or, if the
+ *   ioeventfd is of length 0, ends there: the ioeventfd is covered, until that
+ *   device leaves.
+ * - an ioeventfd that contains a device which begins later.  All that is at
+ *   either address is nested, for good: this is nothing that devices do, so it
+ *   needn't be cheap until somebody registers the ioeventfd again.
+ *
+ * A range that ends before it begins breaks the rule above for all others.
  */
+#include <linux/interval_tree.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "ioeventfd_index.h"
+
+/* The longest ioeventfd. */
+#define MAX_LEN		8
+#define MIN_BITS	8
+#define MAX_BITS	20
+/* A step of growth: what all smaller tables take is a third of the largest. */
+#define GROW_BITS	2
 
 static enum kvm_bus entry_bus(const struct kvm_ioeventfd_entry *entry)
 {
 	return entry->kind & KVM_IOEVENTFD_BUS;
 }
 
-static u64 index_entry_key(const struct kvm_ioeventfd_entry *entry)
+static u64 range_end(const struct kvm_io_range *range)
 {
-	enum kvm_bus bus_idx = entry_bus(entry);
-
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
-		return kvm_ioeventfd_key(bus_idx, entry->addr);
-
-	return kvm_ioeventfd_value_key(bus_idx, entry->addr, entry->datamatch);
+	return range->addr + range->len;
 }
 
-/* Walk the bus once, so that each ioeventfd that comes need not. */
-static void index_note_others(struct kvm_ioeventfd_others *others,
-			      struct kvm_io_bus *bus)
+static struct kvm_ioeventfd_entry *range_entry(const struct kvm_io_range *range)
 {
+	/* Spare long ones the look at the device. */
+	return range->len <= MAX_LEN ? kvm_ioeventfd_entry(range->dev) : NULL;
+}
+
+static void entry_update(struct kvm_ioeventfd_entry *entry)
+{
+	u32 kind = entry->kind & ~KVM_IOEVENTFD_OVERLAPPED;
+
+	/* An overlapped entry is of a kind that nobody looks for. */
+	if (entry->nested || entry->covered)
+		kind |= KVM_IOEVENTFD_OVERLAPPED;
+	WRITE_ONCE(entry->kind, kind);
+}
+
+/*
+ * All devices whose ranges touch those from @lo to @hi, and maybe some more:
+ * by the rule above none of them is further away than the first that ends
+ * before @lo or begins after @hi.
+ */
+struct vicinity {
+	u64 lo, hi;
+	int first, last;
+};
+
+static struct vicinity index_vicinity(const struct kvm_io_bus *bus, int pos)
+{
+	const struct kvm_io_range *range = &bus->range[pos];
+	u64 end = range_end(range);
+	struct vicinity v = {
+		.lo = range->addr - min_t(u64, range->addr, MAX_LEN),
+		.hi = end + min_t(u64, ~end, MAX_LEN),
+		.first = pos,
+		.last = pos,
+	};
+
+	while (v.first > 0 && range_end(&bus->range[v.first - 1]) >= v.lo)
+		v.first--;
+	while (v.last < bus->dev_count - 1 &&
+	       bus->range[v.last + 1].addr <= v.hi)
+		v.last++;
+	return v;
+}
+
+/* For writes to ioeventfds at @addr, which are of length 0 if @any_len. */
+static bool is_in_the_way(u64 start, u64 end, u64 addr, bool any_len)
+{
+	return addr == start ||
+	       (addr > start && (addr < end || (addr == end && any_len)));
+}
+
+/* An ioeventfd, and a device in it that begins later. */
+static bool is_nest(const struct kvm_io_range *outer,
+		    const struct kvm_io_range *inner)
+{
+	return inner->addr > outer->addr &&
+	       range_end(inner) <= range_end(outer) && range_entry(outer);
+}
+
+static bool is_nested(const struct kvm_io_bus *bus, int pos,
+		      const struct vicinity *v)
+{
+	const struct kvm_io_range *range = &bus->range[pos];
+	struct kvm_ioeventfd_entry *entry = range_entry(range), *other;
 	int i;
 
-	kfree(others->range);
-	others->nr = 0;
-	others->range = kmalloc_array(bus->dev_count,
-				      sizeof(*others->range),
-				      GFP_KERNEL_ACCOUNT);
-	others->unknown = !others->range;
-	if (others->unknown)
+	for (i = v->first; i <= v->last; i++) {
+		if (is_nest(&bus->range[i], range) ||
+		    is_nest(range, &bus->range[i]))
+			return true;
+
+		/* What holds for an address holds for all that is there. */
+		if (entry && bus->range[i].addr == range->addr) {
+			other = range_entry(&bus->range[i]);
+			if (other && other->nested)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Leave to the bus what is near a nest: both addresses are. */
+static void index_note_nest(const struct kvm_io_bus *bus, int pos)
+{
+	u64 end = range_end(&bus->range[pos]);
+	struct kvm_ioeventfd_entry *entry;
+	struct vicinity v;
+	int i;
+
+	if (bus->range[pos].len > MAX_LEN)
 		return;
 
-	for (i = 0; i < bus->dev_count; i++)
-		if (!kvm_ioeventfd_entry(bus->range[i].dev))
-			others->range[others->nr++] = bus->range[i];
+	v = index_vicinity(bus, pos);
+	if (!is_nested(bus, pos, &v))
+		return;
+
+	for (i = v.first; i <= v.last; i++) {
+		entry = range_entry(&bus->range[i]);
+		if (!entry || bus->range[i].addr < v.lo ||
+		    bus->range[i].addr > end)
+			continue;
+		entry->nested = true;
+		entry_update(entry);
+	}
 }
 
-static struct kvm_ioeventfd_index *index_get(struct kvm *kvm)
+static bool index_is_covered(struct rb_root_cached *others,
+			     const struct kvm_io_range *range)
 {
-	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
-	struct kvm_io_bus *bus;
+	struct interval_tree_node *node;
+
+	for (node = interval_tree_iter_first(others, range->addr, range->addr);
+	     node;
+	     node = interval_tree_iter_next(node, range->addr, range->addr)) {
+		if (is_in_the_way(node->start, node->last, range->addr,
+				  !range->len))
+			return true;
+	}
+	return false;
+}
+
+/* In one of @others, so that all that is in @range is covered anyway. */
+static bool index_contains(struct rb_root_cached *others,
+			   const struct kvm_io_range *range)
+{
+	u64 start = range->addr, end = range_end(range);
+	struct interval_tree_node *node;
+
+	/* Of length 0, it also covers what begins where others end. */
+	if (!range->len)
+		return false;
+
+	node = interval_tree_iter_first(others, start, start);
+	while (node && node->last < end)
+		node = interval_tree_iter_next(node, start, start);
+	return node;
+}
+
+/* A device of another kind has come, or has gone: @others are all but that. */
+static void index_cover(struct rb_root_cached *others,
+			const struct kvm_io_bus *bus, int pos, bool came)
+{
+	const struct kvm_io_range *other = &bus->range[pos], *range;
+	u64 start = other->addr, end = range_end(other);
+	struct kvm_ioeventfd_entry *entry;
+	struct vicinity v;
+	bool more;
 	int i;
 
-	lockdep_assert_held(&kvm->slots_lock);
+	if (index_contains(others, other))
+		return;
 
-	if (index)
-		return index;
+	more = !came && interval_tree_iter_first(others, start, end);
+	v = index_vicinity(bus, pos);
+	for (i = v.first; i <= v.last; i++) {
+		range = &bus->range[i];
+		if (!is_in_the_way(start, end, range->addr, !range->len))
+			continue;
+		entry = range_entry(range);
+		if (!entry)
+			continue;
+		entry->covered = came || (more &&
+					  index_is_covered(others, range));
+		entry_update(entry);
+	}
+}
+
+static void index_link(struct kvm_ioeventfd_index *index,
+		       struct kvm_ioeventfd_entry *entry)
+{
+	enum kvm_bus bus_idx = entry_bus(entry);
+	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
+	struct hlist_head *bucket;
+
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		bucket = kvm_ioeventfd_any_bucket(index, bus_idx, entry->addr);
+	else
+		bucket = kvm_ioeventfd_value_bucket(index, bus_idx, entry->addr,
+						    entry->datamatch);
+	if (*nr_at < U8_MAX)
+		WRITE_ONCE(*nr_at, *nr_at + 1);
+	hlist_add_head_rcu(&entry->node, bucket);
+}
+
+static void index_unlink(struct kvm_ioeventfd_index *index,
+			 struct kvm_ioeventfd_entry *entry)
+{
+	enum kvm_bus bus_idx = entry_bus(entry);
+	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
+	int *nr_wildcards = &index->nr_wildcards[bus_idx];
+
+	hlist_del_rcu(&entry->node);
+	index->nr_entries--;
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		WRITE_ONCE(*nr_wildcards, *nr_wildcards - 1);
+	/* Nobody knows how many more there were than can be counted. */
+	if (*nr_at < U8_MAX)
+		WRITE_ONCE(*nr_at, *nr_at - 1);
+}
+
+static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
+{
+	size_t nr_buckets = 1UL << bits;
+	struct kvm_ioeventfd_index *index;
 
 	/* Doorbells work without, so it's no reason to alarm anyone. */
-	index = kvzalloc(sizeof(*index), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	index = kvzalloc(struct_size(index, buckets, nr_buckets) + nr_buckets,
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!index)
 		return NULL;
 
-	for (i = 0; i < KVM_NR_BUSES; i++) {
-		bus = kvm_get_bus(kvm, i);
-		if (bus)
-			index_note_others(&index->others[i], bus);
+	index->addr_key = get_random_u64() | 1;
+	index->value_key = get_random_u64() | 1;
+	index->shift = 64 - bits;
+	index->nr_at = (u8 *)&index->buckets[nr_buckets];
+	return index;
+}
+
+/*
+ * Entries move while others read.  Those may then miss some, or go on in the
+ * new bucket: as they compare each, and look at so many only, neither harms.
+ */
+static struct kvm_ioeventfd_index *
+index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
+{
+	unsigned int bits = 64 - old->shift;
+	struct kvm_ioeventfd_index *index;
+	struct kvm_ioeventfd_entry *entry;
+	struct hlist_node *next;
+	size_t i;
+
+	index = index_alloc(bits + GROW_BITS);
+	if (!index)
+		return old;
+
+	index->nr_entries = old->nr_entries;
+	index->old = old;
+	memcpy(index->nr_wildcards, old->nr_wildcards,
+	       sizeof(index->nr_wildcards));
+	memcpy(index->others, old->others, sizeof(index->others));
+	for (i = 0; i < 1UL << bits; i++) {
+		hlist_for_each_entry_safe(entry, next, &old->buckets[i], node) {
+			hlist_del_rcu(&entry->node);
+			index_link(index, entry);
+		}
 	}
 	/* vCPUs may look at once. */
 	smp_store_release(&kvm->ioeventfd_index, index);
 	return index;
 }
 
-static bool is_overlapped(const struct kvm_ioeventfd_others *others, u64 addr)
+static struct kvm_ioeventfd_index *
+index_make_room(struct kvm *kvm, struct kvm_ioeventfd_index *index)
 {
-	const struct kvm_io_range *range = others->range;
+	unsigned int bits = 64 - index->shift;
+	u64 wanted = (index->nr_entries + 1ULL) *
+		     KVM_IOEVENTFD_BUCKETS_PER_ENTRY;
+
+	if (wanted <= 1UL << bits || bits + GROW_BITS > MAX_BITS)
+		return index;
+
+	return index_grow(kvm, index);
+}
+
+/* What there is to know of one that came to @pos, but for its bucket. */
+static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
+		       enum kvm_bus bus_idx, struct kvm_io_bus *bus, int pos)
+{
+	const struct kvm_io_range *range = &bus->range[pos];
+	struct kvm_ioeventfd_entry *entry = range_entry(range), *alike = NULL;
+
+	kvm_ioeventfd_fill_entry(range->dev);
+	entry->mmio_generation = U64_MAX;
+	entry->nested = kvm->ioeventfd_index_unsure & BIT(bus_idx);
+
+	/* There may be thousands at one address: one is as good as all. */
+	if (pos > 0 && range[-1].addr == range->addr &&
+	    range[-1].len == range->len)
+		alike = range_entry(&range[-1]);
+	if (alike) {
+		entry->covered = alike->covered;
+		entry->nested |= alike->nested;
+	} else {
+		entry->covered = index_is_covered(&index->others[bus_idx],
+						  range);
+		index_note_nest(bus, pos);
+	}
+	entry_update(entry);
+}
+
+static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
+			    struct kvm_io_bus *bus, int pos)
+{
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct kvm_ioeventfd_entry *entry = range_entry(&bus->range[pos]);
+	int *nr_wildcards;
+
+	index = index_make_room(kvm, index);
+	index_fill(kvm, index, bus_idx, bus, pos);
+	nr_wildcards = &index->nr_wildcards[bus_idx];
+	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+		WRITE_ONCE(*nr_wildcards, *nr_wildcards + 1);
+	index->nr_entries++;
+	index_link(index, entry);
+}
+
+/* From now on, and for good, all that is on this bus is left to it. */
+static void index_distrust(struct kvm *kvm, enum kvm_bus bus_idx,
+			   struct kvm_io_bus *bus)
+{
+	struct kvm_ioeventfd_entry *entry;
 	int i;
 
-	for (i = 0; i < others->nr; i++) {
-		if (addr >= range[i].addr &&
-		    addr - range[i].addr < max(range[i].len, 1))
-			return true;
+	kvm->ioeventfd_index_unsure |= BIT(bus_idx);
+	for (i = 0; i < bus->dev_count; i++) {
+		entry = range_entry(&bus->range[i]);
+		if (!entry)
+			continue;
+		entry->nested = true;
+		entry_update(entry);
 	}
-	return others->unknown;
 }
 
-/* An overlapped entry is of a kind that nobody looks for. */
-static void index_note_overlap(struct kvm_ioeventfd_index *index,
-			       struct kvm_ioeventfd_entry *entry)
+static void index_add_other(struct kvm *kvm, enum kvm_bus bus_idx,
+			    struct kvm_io_bus *bus, int pos)
 {
-	u32 kind = entry->kind & ~KVM_IOEVENTFD_OVERLAPPED;
+	struct rb_root_cached *others = &kvm->ioeventfd_index->others[bus_idx];
+	struct interval_tree_node *node;
 
-	if (is_overlapped(&index->others[entry_bus(entry)], entry->addr))
-		kind |= KVM_IOEVENTFD_OVERLAPPED;
-	WRITE_ONCE(entry->kind, kind);
-}
-
-static void index_remove(struct kvm_ioeventfd_index *index,
-			 struct kvm_ioeventfd_entry *entry)
-{
-	int *nr = &index->nr_wildcards[entry_bus(entry)];
-
-	hash_del_rcu(&entry->node);
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
-		WRITE_ONCE(*nr, *nr - 1);
-}
-
-static void index_rescan(struct kvm *kvm, enum kvm_bus bus_idx)
-{
-	struct kvm_io_bus *bus = kvm_get_bus(kvm, bus_idx);
-	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
-	struct kvm_ioeventfd_entry *entry;
-	struct hlist_node *next;
-	int bkt;
-
-	if (!index)
+	if (kvm->ioeventfd_index_unsure & BIT(bus_idx))
 		return;
 
-	if (bus)
-		index_note_others(&index->others[bus_idx], bus);
+	node = kmalloc(sizeof(*node), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!node) {
+		index_distrust(kvm, bus_idx, bus);
+		return;
+	}
 
-	hash_for_each_safe(index->table, bkt, next, entry, node) {
-		if (entry_bus(entry) != bus_idx)
-			continue;
-		if (bus)
-			index_note_overlap(index, entry);
-		else
-			index_remove(index, entry);
+	node->start = bus->range[pos].addr;
+	node->last = range_end(&bus->range[pos]);
+	index_cover(others, bus, pos, true);
+	interval_tree_insert(node, others);
+	index_note_nest(bus, pos);
+}
+
+static void index_del_other(struct kvm *kvm, enum kvm_bus bus_idx,
+			    struct kvm_io_bus *bus, int pos)
+{
+	struct rb_root_cached *others = &kvm->ioeventfd_index->others[bus_idx];
+	u64 start = bus->range[pos].addr, end = range_end(&bus->range[pos]);
+	struct interval_tree_node *node;
+
+	if (kvm->ioeventfd_index_unsure & BIT(bus_idx))
+		return;
+
+	/* Of several with the same range, any. */
+	node = interval_tree_iter_first(others, start, start);
+	while (node && (node->start != start || node->last != end))
+		node = interval_tree_iter_next(node, start, start);
+	if (WARN_ON_ONCE(!node))
+		return;
+
+	interval_tree_remove(node, others);
+	kfree(node);
+	index_cover(others, bus, pos, false);
+}
+
+static void index_add(struct kvm *kvm, enum kvm_bus bus_idx,
+		      struct kvm_io_bus *bus, int pos)
+{
+	if (range_entry(&bus->range[pos]))
+		index_add_entry(kvm, bus_idx, bus, pos);
+	else
+		index_add_other(kvm, bus_idx, bus, pos);
+}
+
+/* All devices that are there, the new one and all its elders. */
+static void index_create(struct kvm *kvm)
+{
+	struct kvm_io_bus *bus;
+	int i, pos;
+
+	/* vCPUs may look at once. */
+	smp_store_release(&kvm->ioeventfd_index, index_alloc(MIN_BITS));
+	for (i = 0; kvm->ioeventfd_index && i < KVM_NR_BUSES; i++) {
+		bus = kvm_get_bus(kvm, i);
+		for (pos = 0; bus && pos < bus->dev_count; pos++)
+			index_add(kvm, i, bus, pos);
 	}
 }
 
 void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
-			     struct kvm_io_device *dev)
+			     struct kvm_io_bus *bus, int pos)
 {
-	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(dev);
-	struct kvm_ioeventfd_index *index;
-	int *nr;
-
-	if (!entry) {
-		index_rescan(kvm, bus_idx);
-		return;
-	}
-
-	/* Without an index the bus still finds every ioeventfd, only slower. */
-	index = index_get(kvm);
-	if (!index)
-		return;
-
-	kvm_ioeventfd_fill_entry(dev);
-	entry->mmio_generation = U64_MAX;
-	index_note_overlap(index, entry);
-	nr = &index->nr_wildcards[bus_idx];
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
-		WRITE_ONCE(*nr, *nr + 1);
-	hash_add_rcu(index->table, &entry->node, index_entry_key(entry));
-}
-
-void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
-			     struct kvm_io_device *dev)
-{
-	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(dev);
+	const struct kvm_io_range *range = &bus->range[pos];
 
 	lockdep_assert_held(&kvm->slots_lock);
 
+	/* A VMM can make a coalesced zone like that. */
+	if (range->len < 0 || range_end(range) < range->addr)
+		index_distrust(kvm, bus_idx, bus);
+
+	if (kvm->ioeventfd_index)
+		index_add(kvm, bus_idx, bus, pos);
+	else if (range_entry(range))
+		index_create(kvm);
+}
+
+void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
+			     struct kvm_io_bus *bus, int pos)
+{
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
 	/* A bus that couldn't shrink goes, with all that was on it. */
-	if (!entry || !kvm_get_bus(kvm, bus_idx))
-		index_rescan(kvm, bus_idx);
-	else if (hash_hashed(&entry->node))
-		index_remove(kvm->ioeventfd_index, entry);
+	bool all = !kvm_get_bus(kvm, bus_idx);
+	struct kvm_ioeventfd_entry *entry;
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	if (!index)
+		return;
+
+	for (i = all ? 0 : pos; i < (all ? bus->dev_count : pos + 1); i++) {
+		entry = range_entry(&bus->range[i]);
+		if (entry)
+			index_unlink(index, entry);
+		else if (!all)
+			index_del_other(kvm, bus_idx, bus, i);
+	}
+}
+
+static void index_free_others(struct rb_root_cached *others)
+{
+	struct interval_tree_node *node, *next;
+
+	rbtree_postorder_for_each_entry_safe(node, next, &others->rb_root, rb)
+		kfree(node);
 }
 
 void kvm_ioeventfd_index_free(struct kvm *kvm)
 {
-	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index, *old;
 	int i;
 
 	for (i = 0; index && i < KVM_NR_BUSES; i++)
-		kfree(index->others[i].range);
+		index_free_others(&index->others[i]);
 
-	kvfree(index);
 	kvm->ioeventfd_index = NULL;
+	for (; index; index = old) {
+		old = index->old;
+		kvfree(index);
+	}
 }

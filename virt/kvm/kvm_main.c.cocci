@@ -13,14 +13,16 @@ position p;
 // expect 1
 @added@
 position p;
-identifier kvm, bus_idx, dev, new_bus;
+identifier kvm, bus_idx, dev, new_bus, range, i;
 @@
  kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, ...,
 			 struct kvm_io_device *dev)
  {
  ...
+ new_bus->range[i] = range;
+ ...
  rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
-+	kvm_ioeventfd_index_add(kvm, bus_idx, dev);
++	kvm_ioeventfd_index_add(kvm, bus_idx, new_bus, i);
  synchronize_srcu_expedited@p(&kvm->srcu);
  ...
  }
@@ -28,14 +30,16 @@ identifier kvm, bus_idx, dev, new_bus;
 // expect 1
 @removed@
 position p;
-identifier kvm, bus_idx, dev, new_bus;
+identifier kvm, bus_idx, dev, bus, new_bus, i;
 @@
  kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 			   struct kvm_io_device *dev)
  {
  ...
+ if (i == bus->dev_count) return 0;
+ ...
  rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
-+	kvm_ioeventfd_index_del(kvm, bus_idx, dev);
++	kvm_ioeventfd_index_del(kvm, bus_idx, bus, i);
  synchronize_srcu_expedited@p(&kvm->srcu);
  ...
  }
