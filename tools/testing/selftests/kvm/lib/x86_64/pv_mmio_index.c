@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest that does one MMIO write after another, as it is told.
+ */
+#include "pv_mmio_index.h"
+
+/* The first meet code and addresses that KVM doesn't know yet. */
+#define NR_WARMUP	8
+
+static struct index_write guest_write;
+
+static void guest_string_store(u64 gva, u64 value, u32 len)
+{
+	switch (len) {
+	case 1:
+		asm volatile("stosb" : "+D"(gva) : "a"(value) : "memory");
+		break;
+	case 2:
+		asm volatile("stosw" : "+D"(gva) : "a"(value) : "memory");
+		break;
+	case 4:
+		asm volatile("stosl" : "+D"(gva) : "a"(value) : "memory");
+		break;
+	default:
+		asm volatile("stosq" : "+D"(gva) : "a"(value) : "memory");
+	}
+}
+
+static void guest_main(void)
+{
+	struct index_write *w = &guest_write;
+	u64 start;
+	u32 i;
+
+	for (;;) {
+		for (i = 0; i < w->times; i++) {
+			start = rdtsc();
+			if (w->way == BY_BUS)
+				guest_string_store(w->gpa, w->value, w->len);
+			else
+				kvm_hypercall(KVM_HC_MMIO_WRITE, w->gpa, w->value, w->len, 0);
+			w->ticks[i] = rdtsc() - start;
+		}
+		GUEST_SYNC(0);
+	}
+}
+
+void index_vm_create(struct index_vm *ivm)
+{
+	ivm->vm = vm_create_with_one_vcpu(&ivm->vcpu, guest_main);
+	vm_enable_cap(ivm->vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
+	virt_pg_map(ivm->vm, INDEX_GPA, INDEX_GPA);
+	ivm->write = addr_gva2hva(ivm->vm, (vm_vaddr_t)&guest_write);
+	ivm->stats_fd = vcpu_get_stats_fd(ivm->vcpu);
+	ivm->fast_offset = find_vcpu_stat(ivm->stats_fd, "hc_mmio_write_fast");
+}
+
+void index_vm_free(struct index_vm *ivm)
+{
+	close(ivm->stats_fd);
+	kvm_vm_free(ivm->vm);
+}
+
+u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u64 value,
+		   u32 times)
+{
+	struct index_write *w = ivm->write;
+	struct ucall uc;
+	u64 exits = 0;
+
+	TEST_ASSERT(times <= INDEX_MAX_TICKS, "%u writes are too many", times);
+	w->gpa = gpa;
+	w->value = value;
+	w->len = len;
+	w->way = way;
+	w->times = times;
+	while (!vcpu_run_bounded(ivm->vcpu) && ivm->vcpu->run->exit_reason == KVM_EXIT_MMIO)
+		exits++;
+	TEST_ASSERT(get_ucall(ivm->vcpu, &uc) == UCALL_SYNC, "the guest must stop by itself");
+	return exits;
+}
+
+u64 index_vm_fast(struct index_vm *ivm)
+{
+	return read_vcpu_stat(ivm->stats_fd, ivm->fast_offset);
+}
+
+static int compare_ticks(const void *a, const void *b)
+{
+	u32 x = *(const u32 *)a, y = *(const u32 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+u32 index_vm_ticks(struct index_vm *ivm)
+{
+	u32 nr = ivm->write->times - NR_WARMUP;
+	u32 ticks[INDEX_MAX_TICKS];
+
+	memcpy(ticks, ivm->write->ticks + NR_WARMUP, nr * sizeof(*ticks));
+	qsort(ticks, nr, sizeof(*ticks), compare_ticks);
+	return ticks[nr / 2];
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Crowds of ioeventfds: the index finds each of thousands, at the price of one,
+ * also where a VMM has chosen addresses and values that share a hash.
+ */
+#include "pv_mmio_index.h"
+
+#define NR_BELLS	4096
+#define LEN		4
+#define VALUE		0x1234
+#define STRIDE		0x1000
+#define NR_LENGTHS	4
+/* A doorbell among many may cost half as much again as one that is alone. */
+#define MAX_RATIO	1.5
+/* What counts instructions comes to the same count twice. */
+#define MAX_NOISE	1.02
+
+struct place {
+	u64 gpa;
+	u64 value;
+};
+
+static struct place bells[NR_BELLS];
+
+/*
+ * A multiplication by the golden ratio, as the kernel's hash tables have it,
+ * puts all of these into one bucket of 4096.
+ */
+static bool shares_bucket(u64 key)
+{
+	return key * 0x61c8864680b583ebull >> 52 == 1;
+}
+
+static void make_colliding_addresses(void)
+{
+	u64 gpa = INDEX_GPA;
+	int i;
+
+	for (i = 0; i < NR_BELLS; gpa += STRIDE) {
+		if (shares_bucket(gpa))
+			bells[i++] = (struct place) { gpa, VALUE };
+	}
+}
+
+/* As values were once mixed with addresses: a known number is as good as none. */
+static void make_colliding_values(void)
+{
+	u32 value;
+	int i = 0;
+
+	for (value = 0; i < NR_BELLS; value++) {
+		if (shares_bucket(INDEX_GPA ^ ((value + 1) * 0x61c8864680b583ebull)))
+			bells[i++] = (struct place) { INDEX_GPA, value };
+	}
+}
+
+static void make_addresses(void)
+{
+	int i;
+
+	for (i = 0; i < NR_BELLS; i++)
+		bells[i] = (struct place) { INDEX_GPA + i * STRIDE, VALUE };
+}
+
+static void make_values(void)
+{
+	int i;
+
+	for (i = 0; i < NR_BELLS; i++)
+		bells[i] = (struct place) { INDEX_GPA, i };
+}
+
+/* Wildcards have addresses of their own. */
+static void set_bells(struct index_vm *ivm, int fd, int first, int nr, bool any_value)
+{
+	u32 flags = any_value ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH;
+	int i;
+
+	for (i = first; i < first + nr; i++)
+		ioeventfd_set(ivm->vm, fd, bells[i].gpa, LEN, flags,
+			      any_value ? 0 : bells[i].value);
+}
+
+static u32 measure(struct index_vm *ivm)
+{
+	index_vm_write(ivm, BY_INDEX, bells[0].gpa, LEN, bells[0].value, INDEX_MAX_TICKS);
+	return index_vm_ticks(ivm);
+}
+
+/* The first that was registered is the last of its bucket. */
+static void test_price(const char *name, void (*make)(void), bool any_value)
+{
+	int fd = eventfd_create();
+	struct index_vm ivm;
+	u32 alone, again, many;
+	u64 rings;
+
+	make();
+	index_vm_create(&ivm);
+	set_bells(&ivm, fd, 0, 1, any_value);
+	alone = measure(&ivm);
+	again = measure(&ivm);
+	set_bells(&ivm, fd, 1, NR_BELLS - 1, any_value);
+	many = measure(&ivm);
+	rings = eventfd_take(fd);
+	printf("# %s: %u ticks alone, %u among %d\n", name, alone, many, NR_BELLS);
+	if (rings != 3 * INDEX_MAX_TICKS)
+		ksft_test_result_fail("%s: rang %lu times\n", name, rings);
+	else if (again > alone * MAX_NOISE || alone > again * MAX_NOISE)
+		ksft_test_result_skip("price of %s: the TSC doesn't count instructions\n", name);
+	else
+		ksft_test_result(many <= alone * MAX_RATIO, "price of %s\n", name);
+	index_vm_free(&ivm);
+	close(fd);
+}
+
+/* Each is rung once; none may need more than the exit fast path. */
+static void test_all_found(const char *name, void (*make)(void), bool any_value)
+{
+	int i, fd = eventfd_create();
+	struct index_vm ivm;
+	u64 rings, fast;
+
+	make();
+	index_vm_create(&ivm);
+	set_bells(&ivm, fd, 0, NR_BELLS, any_value);
+	measure(&ivm);
+	eventfd_take(fd);
+	fast = index_vm_fast(&ivm);
+	for (i = 0; i < NR_BELLS; i++)
+		index_vm_write(&ivm, BY_INDEX, bells[i].gpa, LEN, bells[i].value, 1);
+	fast = index_vm_fast(&ivm) - fast;
+	rings = eventfd_take(fd);
+	if (rings != NR_BELLS || fast != NR_BELLS)
+		ksft_print_msg("%lu of %d rang, %lu of them by the index\n", rings, NR_BELLS, fast);
+	ksft_test_result(rings == NR_BELLS && fast == NR_BELLS, "index finds %s\n", name);
+	index_vm_free(&ivm);
+	close(fd);
+}
+
+static void set_lengths(struct index_vm *ivm, const int *fds, u32 flags)
+{
+	int i;
+
+	for (i = 0; i < NR_BELLS; i++)
+		ioeventfd_set(ivm->vm, fds[i % NR_LENGTHS], bells[i / NR_LENGTHS].gpa,
+			      1 << i % NR_LENGTHS, flags | KVM_IOEVENTFD_FLAG_DATAMATCH, 1);
+}
+
+/*
+ * Four lengths with the same address and value have the same hash. Where that
+ * of another address is the same, too, and of a third, some are too far down in
+ * their bucket: about every second time one of these is.  They ring as well.
+ */
+static void test_lengths(void)
+{
+	int fds[NR_LENGTHS], i, good = 0;
+	struct index_vm ivm;
+	u64 exits = 0, fast;
+
+	make_addresses();
+	index_vm_create(&ivm);
+	for (i = 0; i < NR_LENGTHS; i++)
+		fds[i] = eventfd_create();
+	set_lengths(&ivm, fds, 0);
+	measure(&ivm);
+	fast = index_vm_fast(&ivm);
+	for (i = 0; i < NR_BELLS; i++) {
+		exits += index_vm_write(&ivm, BY_INDEX, bells[i / NR_LENGTHS].gpa,
+					1 << i % NR_LENGTHS, 1, 1);
+		good += eventfd_take(fds[i % NR_LENGTHS]) == 1;
+	}
+	printf("# %lu of %d by the index\n", index_vm_fast(&ivm) - fast, NR_BELLS);
+	ksft_test_result(good == NR_BELLS && !exits, "four lengths at each address\n");
+
+	/* What was too far down may come up now, and what is gone rings no more. */
+	set_lengths(&ivm, fds, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	exits = index_vm_write(&ivm, BY_INDEX, bells[0].gpa, 1, 1, 1);
+	ksft_test_result(exits == 1, "all are removed\n");
+	index_vm_free(&ivm);
+	for (i = 0; i < NR_LENGTHS; i++)
+		close(fds[i]);
+}
+
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
+		ksft_exit_skip("KVM_CAP_X86_HC_MMIO_WRITE is not offered\n");
+	ksft_set_plan(8);
+
+	test_price("addresses that share a hash", make_colliding_addresses, true);
+	test_price("values that share a hash", make_colliding_values, false);
+	test_all_found("addresses that share a hash", make_colliding_addresses, true);
+	test_all_found("values that share a hash", make_colliding_values, false);
+	test_all_found("addresses in steps", make_addresses, true);
+	test_all_found("values in steps", make_values, false);
+	test_lengths();
+	ksft_finished();
+}
