@@ -117,15 +117,27 @@ def listener_table(rows):
             "wake: from the guest's TSC ahead of the access to the thread with the count read"]
 
 
+def zone_table(title, rows):
+    """A line for each number of zones."""
+    rows = [{**row, "case": f"{row['zones']} zones"} for row in rows]
+    return grow(title, rows, list(dict.fromkeys(row["case"] for row in rows)), "per_operation")
+
+
 def scale_tables(rows):
     """Registration and removal, for each machine."""
     out = []
     for (lab, operation, ringing), some in group_by(rows, "lab", "operation",
                                                     "ringing_vcpus").items():
         meanwhile = f"while {ringing} vCPUs ring" if ringing else "while no vCPU runs"
-        out += grow(f"{lab}: to {operation} one ioeventfd of many, {meanwhile}, mean in"
-                    f" {some[0]['unit']}, waits included, by number of ioeventfds",
-                    some, SCALE_CASES, "per_operation")
+        how = f"{meanwhile}, mean in {some[0]['unit']}, waits included, by number of ioeventfds"
+        zones = [row for row in some if row.get("zones", 0)]
+        plain = [row for row in some if row not in zones]
+        if plain:
+            out += grow(f"{lab}: to {operation} one ioeventfd of many, {how}", plain, SCALE_CASES,
+                        "per_operation")
+        if zones:
+            out += zone_table(f"{lab}: to {operation} one of many zones of coalesced MMIO, beside"
+                              f" ioeventfds (spread) or over all of them (same), {how}", zones)
     return out + ["-: not measured; ports go the same way as memory"] if out else out
 
 

@@ -92,6 +92,14 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(self.scale[0]["lab"], "amd")
         self.assertRegex("\n".join(table.scale_tables(self.scale)), r"pio +spread +40 +50 +- +-")
 
+    def test_zones_have_a_line_for_each_number(self):
+        zones = [{**SCALE, "case": "zone", "ioeventfds": count, "zones": 990,
+                  "per_operation": 50 + count} for count in (0, 256)]
+        text = "\n".join(table.scale_tables([dict(row, lab="amd", kvm="stock")
+                                             for row in (SCALE, *zones)]))
+        self.assertRegex(text, r"990 zones +spread +50 +306 +- +-")
+        self.assertRegex(text, r"pio +spread +40 +-")
+
     def test_unknown_lab(self):
         with self.assertRaisesRegex(JobError, "LAB=foo"):
             bench.bench([".", ".", "foo"])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What it costs a VMM to register many ioeventfds, and to remove them.
+ * What it costs a VMM to register many ioeventfds, and to remove them; and the
+ * same for zones of coalesced MMIO, whose ranges KVM looks up beside them.
  * Prints one JSON object per figure on stdout and nothing else.
  */
 #include <pthread.h>
@@ -13,6 +14,8 @@
 #define CASE_SECONDS		300
 /* Where no layout has its ioeventfds. */
 #define RINGERS_GPA		0xc8000000ul
+#define ZONE_SIZE		256
+#define ZONE_OFFSET		2048
 
 static const struct scale_case {
 	const char *name;
@@ -21,6 +24,7 @@ static const struct scale_case {
 	{ "pio", PORT },
 	{ "mmio", MMIO },
 	{ "mmio_wildcard", MMIO_ANY_LENGTH },
+	{ "zone", NO_DOORBELL },
 };
 
 struct ringer {
@@ -109,35 +113,83 @@ static void scale_vm_free(struct scale_vm *s)
 	kvm_vm_free(s->vm);
 }
 
-static void print_figure(const struct scale_case *c, enum layout layout, u32 count,
+static void print_figure(const struct scale_case *c, enum layout layout, u32 count, u32 zones,
 			 const char *operation, u64 ticks)
 {
 	fprintf(json, "{\"operation\": \"%s\", \"case\": \"%s\", ", operation, c->name);
 	fprintf(json, "\"ioeventfds\": %u, \"layout\": \"%s\", ", count, layout_names[layout]);
+	if (zones)
+		fprintf(json, "\"zones\": %u, ", zones);
 	fprintf(json, "\"ringing_vcpus\": %d, ", options.ringing ? NR_RINGERS : 0);
-	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks, ticks / count);
+	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks, ticks / (zones ?: count));
 	fprintf(json, "\"unit\": \"%s\"}\n", options.unit);
 }
 
 /* Register or remove them all, in the same order. */
-static u64 time_all(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count,
-		    u32 flags)
+static u64 time_all(struct scale_vm *s, enum bus bus, enum layout layout, u32 count, u32 flags)
 {
 	u64 start = rdtsc();
 	u32 i;
 
 	for (i = 0; i < count; i++)
-		bench_ioeventfd(s->vm, c->bus, s->fd, bench_addr(c->bus, layout, i),
+		bench_ioeventfd(s->vm, bus, s->fd, bench_addr(bus, layout, i),
 				bench_other_value(layout, i), flags);
 	return rdtsc() - start;
+}
+
+static void run_ioeventfds(struct scale_vm *s, const struct scale_case *c, enum layout layout,
+			   u32 count)
+{
+	print_figure(c, layout, count, 0, "register", time_all(s, c->bus, layout, count, 0));
+	print_figure(c, layout, count, 0, "remove",
+		     time_all(s, c->bus, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
+}
+
+/* Each in a page that also has an ioeventfd; or all over all ioeventfds. */
+static u64 time_zones(struct scale_vm *s, enum layout layout, u32 count, u32 zones,
+		      unsigned long request)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = bench_addr(MMIO, SPREAD, 0),
+		.size = (count + 1) * PAGE_SIZE,
+	};
+	u64 start = rdtsc();
+	u32 i;
+
+	for (i = 0; i < zones; i++) {
+		if (layout == SPREAD) {
+			zone.addr = bench_addr(MMIO, SPREAD, i) + ZONE_OFFSET;
+			zone.size = ZONE_SIZE;
+		}
+		TEST_ASSERT(!ioctl(s->vm->fd, request, &zone),
+			    "zone %u of %u must come and go, errno %d", i, zones, errno);
+	}
+	return rdtsc() - start;
+}
+
+static void run_zones(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count)
+{
+	u32 n, zones;
+	u64 ticks;
+
+	time_all(s, MMIO, SPREAD, count, 0);
+	for (n = 0; n < options.nr_zones; n++) {
+		zones = options.zones[n];
+		ticks = time_zones(s, layout, count, zones, KVM_REGISTER_COALESCED_MMIO);
+		print_figure(c, layout, count, zones, "register", ticks);
+		ticks = time_zones(s, layout, count, zones, KVM_UNREGISTER_COALESCED_MMIO);
+		print_figure(c, layout, count, zones, "remove", ticks);
+	}
+	time_all(s, MMIO, SPREAD, count, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 static void run_case(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count)
 {
 	alarm(CASE_SECONDS);
-	print_figure(c, layout, count, "register", time_all(s, c, layout, count, 0));
-	print_figure(c, layout, count, "remove",
-		     time_all(s, c, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
+	if (c->bus == NO_DOORBELL)
+		run_zones(s, c, layout, count);
+	else if (count && bench_layout_holds(c->bus, layout, count))
+		run_ioeventfds(s, c, layout, count);
 }
 
 static void run_layouts(struct scale_vm *s, const struct scale_case *c, u32 count)
@@ -145,7 +197,7 @@ static void run_layouts(struct scale_vm *s, const struct scale_case *c, u32 coun
 	enum layout layout;
 
 	for (layout = 0; layout < NR_LAYOUTS; layout++) {
-		if ((options.layouts & BIT(layout)) && bench_layout_holds(c->bus, layout, count))
+		if (options.layouts & BIT(layout))
 			run_case(s, c, layout, count);
 	}
 }
@@ -159,7 +211,7 @@ int main(int argc, char **argv)
 {
 	static const struct bench_program program = {
 		.name = "ioeventfd_scale_bench",
-		.options = "hu:n:l:rc:",
+		.options = "hu:n:z:l:rc:",
 		.case_name = case_name,
 		.nr_cases = ARRAY_SIZE(cases),
 	};

@@ -10,6 +10,8 @@
 #define MAX_SAMPLES	16384
 #define MAX_COUNT	16384
 #define MAX_COUNTS	16
+/* A bus takes a thousand devices that are no ioeventfds, KVM's own among them. */
+#define MAX_ZONES	990
 #define VALUE		0x1234
 
 /* What an ioeventfd is registered for; all but the last have DATAMATCH. */
@@ -25,6 +27,8 @@ struct bench_options {
 	u32 samples;
 	u32 counts[MAX_COUNTS];
 	u32 nr_counts;
+	u32 zones[MAX_COUNTS];
+	u32 nr_zones;
 	u32 layouts;		/* a bit for each */
 	u64 selected;		/* a bit for each case */
 	bool listener;

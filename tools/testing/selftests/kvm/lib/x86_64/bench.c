@@ -38,6 +38,8 @@ static const struct {
 	{ 'u', "UNIT        what the TSC counts, goes into the output (default: cycles)" },
 	{ 's', "SAMPLES     per figure, 1 to 16384 (default: 512)" },
 	{ 'n', "COUNT,...   how many ioeventfds are registered, 1 to 16384 (default: 1)" },
+	{ 'z', "COUNT,...   how many coalesced zones come and go beside -n ioeventfds, of which\n"
+	       "                  there may be none, 1 to 990 (default: 1)" },
 	{ 'l', "LAYOUT,...  spread: each has its address; same: all have one, and DATAMATCH\n"
 	       "                  values of their own (default: spread)" },
 	{ 'w', "            with a thread asleep on the eventfd: case_listener is what the\n"
@@ -61,12 +63,12 @@ static void __noreturn help(void)
 	exit(0);
 }
 
-static u32 parse_number(const char *arg, u32 max)
+static u32 parse_number(const char *arg, u32 min, u32 max)
 {
 	char *end;
 	unsigned long n = strtoul(arg, &end, 10);
 
-	if (*arg < '0' || *arg > '9' || *end || !n || n > max)
+	if (*arg < '0' || *arg > '9' || *end || n < min || n > max)
 		usage_error("not a number in range", arg);
 	return n;
 }
@@ -75,7 +77,16 @@ static void add_count(const char *arg)
 {
 	if (options.nr_counts == MAX_COUNTS)
 		usage_error("too many numbers of ioeventfds", arg);
-	options.counts[options.nr_counts++] = parse_number(arg, MAX_COUNT);
+	/* Zones may have no company. */
+	options.counts[options.nr_counts++] = parse_number(arg, !strchr(program->options, 'z'),
+							   MAX_COUNT);
+}
+
+static void add_zones(const char *arg)
+{
+	if (options.nr_zones == MAX_COUNTS)
+		usage_error("too many numbers of zones", arg);
+	options.zones[options.nr_zones++] = parse_number(arg, 1, MAX_ZONES);
 }
 
 static void add_layout(const char *arg)
@@ -132,10 +143,13 @@ static void parse_option(int opt, char **argv)
 		options.unit = parse_unit(optarg);
 		break;
 	case 's':
-		options.samples = parse_number(optarg, MAX_SAMPLES);
+		options.samples = parse_number(optarg, 1, MAX_SAMPLES);
 		break;
 	case 'n':
 		split_list(optarg, add_count);
+		break;
+	case 'z':
+		split_list(optarg, add_zones);
 		break;
 	case 'l':
 		split_list(optarg, add_layout);
@@ -166,6 +180,8 @@ void bench_parse(const struct bench_program *which, int argc, char **argv)
 		usage_error("unexpected argument", argv[optind]);
 	if (!options.nr_counts)
 		add_count("1");
+	if (!options.nr_zones)
+		add_zones("1");
 	if (!options.layouts)
 		add_layout("spread");
 	if (!options.selected)
