@@ -9,108 +9,73 @@
 
 #include "mmu.h"
 #include "pv_mmio_fast.h"
-#include "smm.h"
+#include "pv_mmio_site.h"
 #include "x86.h"
 
-#define MAX_INSN_LEN	15
-#define TWO_BYTE_OPCODE	0x0f
-
-static bool is_prefix(u8 byte, bool in_64_bit_mode)
+/* How many bytes of the code at @place there are, up to the longest insn. */
+static int read_code(struct kvm_vcpu *vcpu,
+		     const struct kvm_pv_mmio_place *place, u8 *code)
 {
-	switch (byte) {
-	case 0x26:	/* segments */
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-	case 0x64:
-	case 0x65:
-	case 0x66:	/* sizes */
-	case 0x67:
-	case 0xf0:	/* lock */
-	case 0xf2:	/* repeat */
-	case 0xf3:
-		return true;
-	default:
-		return in_64_bit_mode && (byte & 0xf0) == 0x40;	/* REX */
-	}
-}
-
-/* What drivers read devices with; any other instruction rings, as ever. */
-static bool is_load(u8 opcode, bool in_64_bit_mode)
-{
-	switch (opcode) {
-	case 0x8a:	/* mov mem,%reg */
-	case 0x8b:
-		return true;
-	case 0x63:	/* movslq; another instruction elsewhere */
-		return in_64_bit_mode;
-	default:
-		return false;
-	}
-}
-
-static bool is_two_byte_load(u8 opcode)
-{
-	switch (opcode) {
-	case 0xb6:	/* movzx */
-	case 0xb7:
-	case 0xbe:	/* movsx */
-	case 0xbf:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool read_code(struct kvm_vcpu *vcpu, unsigned long linear, u8 *byte)
-{
+	u64 access = kvm_pv_mmio_fetch_access(place);
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct x86_exception e;
+	int done = 0, n;
 	gpa_t gpa;
 
-	gpa = mmu->gva_to_gpa(vcpu, mmu, linear, PFERR_FETCH_MASK, &e);
-	return gpa != INVALID_GPA &&
-	       !kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), byte,
-					 offset_in_page(gpa), 1);
-}
-
-/* False where it can't be told: then it rings, as it always did. */
-static bool insn_is_load(struct kvm_vcpu *vcpu)
-{
-	bool in_64_bit_mode = is_64_bit_mode(vcpu);
-	unsigned long linear = kvm_get_linear_rip(vcpu);
-	u8 byte, next;
-	int i;
-
-	for (i = 0; i < MAX_INSN_LEN; i++) {
-		if (!read_code(vcpu, linear + i, &byte))
-			return false;
-		if (!is_prefix(byte, in_64_bit_mode))
+	while (done < KVM_PV_MMIO_INSN_MAX) {
+		gpa = mmu->gva_to_gpa(vcpu, mmu, place->linear + done, access,
+				      &e);
+		n = min_t(int, KVM_PV_MMIO_INSN_MAX - done,
+			  PAGE_SIZE - offset_in_page(place->linear + done));
+		if (gpa == INVALID_GPA ||
+		    kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), code + done,
+					     offset_in_page(gpa), n))
 			break;
+		done += n;
 	}
-	if (byte != TWO_BYTE_OPCODE)
-		return is_load(byte, in_64_bit_mode);
-
-	return read_code(vcpu, linear + i + 1, &next) && is_two_byte_load(next);
+	return done;
 }
 
-bool __kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
+/* What can't be told rings, as it always did. */
+static bool read_is_load(struct kvm_vcpu *vcpu,
+			 const struct kvm_pv_mmio_place *place,
+			 enum kvm_pv_mmio_mode mode)
 {
-	unsigned long rip = kvm_rip_read(vcpu);
-	unsigned long cr3 = kvm_read_cr3(vcpu);
+	struct kvm_pv_mmio_insn insn = {};
+	u8 code[KVM_PV_MMIO_INSN_MAX];
+	int n = read_code(vcpu, place, code);
 
-	/* SMM has memory of its own, and hence code. */
-	if (is_smm(vcpu))
-		return insn_is_load(vcpu);
+	if (n)
+		kvm_pv_mmio_decode(code, n, mode, &insn);
+	if (insn.len && kvm_pv_mmio_site_learn(vcpu, place, &insn, code))
+		kvm_pv_mmio_site_note_rip(vcpu, kvm_rip_read(vcpu));
+	else
+		kvm_pv_mmio_site_in_vain(vcpu, place->linear);
+	return insn.kind == KVM_PV_MMIO_INSN_LOAD;
+}
 
-	if (kvm_pv_mmio_site_find(vcpu, rip, cr3, KVM_PV_MMIO_ANY_STORE,
-				  kvm_pv_mmio_generation(vcpu)))
+bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
+{
+	const struct kvm_pv_mmio_insn *insn;
+	struct kvm_pv_mmio_place place;
+	struct kvm_pv_mmio_cpu cpu;
+
+	if (!kvm_pv_mmio_store_may_learn(vcpu))
 		return false;
 
-	if (insn_is_load(vcpu))
-		return true;
+	cpu = kvm_pv_mmio_cpu(vcpu);
+	place = kvm_pv_mmio_place_at(vcpu, kvm_rip_read(vcpu), cpu);
+	insn = kvm_pv_mmio_site_know(vcpu, &place);
+	if (insn)
+		return insn->kind == KVM_PV_MMIO_INSN_LOAD;
 
-	kvm_pv_mmio_site_note(vcpu, rip, cr3, KVM_PV_MMIO_ANY_STORE);
-	return false;
+	kvm_pv_mmio_site_drop(vcpu, &place);
+
+	/*
+	 * To look at the code costs more than stock KVM's doorbell does.  Where
+	 * the code changes all the time, do as stock KVM.
+	 */
+	return kvm_pv_mmio_site_may_learn(vcpu, place.linear) &&
+	       read_is_load(vcpu, &place, cpu.mode);
 }
-EXPORT_SYMBOL_GPL(__kvm_fast_mmio_is_load);
+EXPORT_SYMBOL_GPL(kvm_fast_mmio_is_load);

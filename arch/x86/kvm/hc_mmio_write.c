@@ -9,6 +9,8 @@
 #include "hc_mmio_write.h"
 #include "x86.h"
 
+#define HYPERCALL_LEN	3
+
 static int hc_return(struct kvm_vcpu *vcpu, long ret)
 {
 	kvm_rax_write(vcpu, hc_register(ret, is_64_bit_hypercall(vcpu)));
@@ -28,9 +30,27 @@ static int hc_complete_exit(struct kvm_vcpu *vcpu)
 /* Where hardware doesn't tell the length, the fast path asks the site. */
 static void hc_learn(struct kvm_vcpu *vcpu)
 {
-	if (!vcpu->arch.guest_state_protected && !is_smm(vcpu) &&
-	    is_64_bit_mode(vcpu))
-		kvm_pv_mmio_site_read(vcpu, KVM_PV_MMIO_HYPERCALL);
+	struct kvm_pv_mmio_insn insn = {
+		.kind = KVM_PV_MMIO_INSN_HYPERCALL,
+		.len = HYPERCALL_LEN,
+	};
+	struct kvm_pv_mmio_place place;
+	struct kvm_pv_mmio_cpu cpu;
+	u8 code[HYPERCALL_LEN];
+
+	if (vcpu->arch.guest_state_protected || is_smm(vcpu))
+		return;
+
+	cpu = kvm_pv_mmio_cpu(vcpu);
+	place = kvm_pv_mmio_place_at(vcpu, kvm_rip_read(vcpu), cpu);
+	if (cpu.mode != KVM_PV_MMIO_MODE_64 ||
+	    kvm_pv_mmio_site_know(vcpu, &place) ||
+	    !kvm_pv_mmio_site_may_learn(vcpu, place.linear))
+		return;
+
+	kvm_x86_call(patch_hypercall)(vcpu, code);
+	if (!kvm_pv_mmio_site_learn(vcpu, &place, &insn, code))
+		kvm_pv_mmio_site_in_vain(vcpu, place.linear);
 }
 
 static long hc_error(struct kvm_vcpu *vcpu, const struct hc_mmio_write *hc)

@@ -38,10 +38,12 @@ static __always_inline void hc_trace(struct kvm_vcpu *vcpu,
 				     const struct hc_mmio_write *hc, bool fast,
 				     enum kvm_pv_mmio_result result)
 {
-	trace_kvm_hypercall(KVM_HC_MMIO_WRITE, hc->gpa, hc->val, hc->len,
-			    hc->reserved);
-	trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_HC, fast, hc->gpa,
-			  hc->len, hc->val, result);
+	if (trace_kvm_hypercall_enabled())
+		trace_kvm_hypercall(KVM_HC_MMIO_WRITE, hc->gpa, hc->val,
+				    hc->len, hc->reserved);
+	if (trace_kvm_pv_mmio_enabled())
+		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_HC, fast, hc->gpa,
+				  hc->len, hc->val, result);
 }
 
 /* What the registers alone say: 0, or the error for the guest. */
@@ -56,32 +58,28 @@ static __always_inline long hc_check(struct kvm_vcpu *vcpu,
 	return 0;
 }
 
-/* The call as the vendor has read it off the exit. */
-struct hc_mmio_write_exit {
-	unsigned long rip;
-	/* 0 where hardware doesn't tell. */
-	unsigned long next_rip;
-	unsigned long cr3;
-	unsigned long rflags;
-};
-
 static __always_inline unsigned long
-hc_next_rip(struct kvm_vcpu *vcpu, const struct hc_mmio_write_exit *exit,
+hc_next_rip(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_exit *exit,
 	    u64 generation)
 {
-	int len;
+	const struct kvm_pv_mmio_insn *insn;
 
 	if (exit->next_rip)
 		return exit->next_rip;
 
-	len = kvm_pv_mmio_site_recall(vcpu, exit->rip, exit->cr3,
-				      KVM_PV_MMIO_HYPERCALL, generation);
-	return len ? exit->rip + len : 0;
+	if (!kvm_pv_mmio_may_know(vcpu, exit->linear_rip))
+		return 0;
+
+	insn = kvm_pv_mmio_insn(vcpu, exit, generation);
+	if (!insn || insn->kind != KVM_PV_MMIO_INSN_HYPERCALL)
+		return 0;
+
+	return exit->rip + insn->len;
 }
 
 static __always_inline fastpath_t
 __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
-			     const struct hc_mmio_write_exit *exit)
+			     const struct kvm_pv_mmio_exit *exit)
 {
 	u64 generation = kvm_pv_mmio_generation(vcpu);
 	unsigned long next_rip = hc_next_rip(vcpu, exit, generation);
@@ -107,25 +105,27 @@ __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 	}
 
 	kvm_rax_write(vcpu, error);
-	kvm_pv_mmio_retire(vcpu, next_rip, exit->rflags);
+	kvm_pv_mmio_retire(vcpu, next_rip);
 	++vcpu->stat.hypercalls;
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* The vendor has seen to CPL 0, kvm_pv_mmio_may_skip(), and RAX. */
+/* The vendor has seen to RAX. */
 static __always_inline fastpath_t
 kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
-			   struct hc_mmio_write_exit exit)
+			   const struct kvm_pv_mmio_exit *exit)
 {
 	fastpath_t ret;
 
 	if (!KVM_PV_MMIO_MAY_SIGNAL || !kvm_hc_mmio_write_enabled(vcpu) ||
 	    kvm_xen_hypercall_enabled(vcpu->kvm) ||
-	    kvm_hv_hypercall_enabled(vcpu))
+	    kvm_hv_hypercall_enabled(vcpu) || exit->cpu.cpl ||
+	    exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
+	    !kvm_pv_mmio_may_skip(vcpu, exit->cpu))
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	ret = __kvm_hc_mmio_write_fastpath(vcpu, &exit);
+	ret = __kvm_hc_mmio_write_fastpath(vcpu, exit);
 	kvm_vcpu_srcu_read_unlock(vcpu);
 	return ret;
 }

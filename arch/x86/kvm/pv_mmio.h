@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Doorbells without the emulator: the PV store and the hypercall of
+ * Doorbells without the emulator: any plain store, and the hypercall of
  * <linux/kvm_pv_mmio.h>.  Vendor code says what the exit was, common code
- * decides: pv_mmio_fast.h and hc_mmio_write.h in the exit fast path, pv_mmio.c
- * and hc_mmio_write.c behind it.
+ * decides: pv_mmio_fast.h and hc_mmio_write.h in the exit fast path,
+ * pv_mmio_store.c and hc_mmio_write.c where KVM may sleep.
  */
 #ifndef __KVM_X86_PV_MMIO_H
 #define __KVM_X86_PV_MMIO_H
@@ -18,7 +18,7 @@
 
 #ifdef CONFIG_KVM_PV_MMIO
 
-/* How a guest rang: by PV store, hypercall, port or store to a length 0. */
+/* How a guest rang: by store, hypercall, port or store to a length 0. */
 enum kvm_pv_mmio_kind {
 	KVM_PV_MMIO_STORE,
 	KVM_PV_MMIO_HC,
@@ -33,14 +33,14 @@ enum kvm_pv_mmio_result {
 	KVM_PV_MMIO_TO_VMM,
 	/* A hypercall that returns an error. */
 	KVM_PV_MMIO_REFUSED,
-	/* A store for the emulator: the feature is off or the guest protected; */
-	KVM_PV_MMIO_OFF,
-	/* the CPU was doing more than that; */
+	/* Done by the emulator, and learned from it. */
+	KVM_PV_MMIO_LEARNED,
+	/* At a known place, but for the emulator: the CPU did more than that; */
 	KVM_PV_MMIO_STATE,
-	/* width, or not the address that faulted, or no permission; */
+	/* not the address that faulted, two pages, or no permission; */
 	KVM_PV_MMIO_ADDRESS,
 	KVM_PV_MMIO_RAM,
-	/* the code is another one. */
+	/* the code or its translation has changed. */
 	KVM_PV_MMIO_CODE,
 };
 
@@ -62,25 +62,37 @@ fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu);
 
 /*
- * Where KVM would start the emulator for a fault at @addr, a GPA if @direct:
- * true if this was a PV store and is done, with @r as the emulator returns it.
+ * Do the store that faulted at @addr, a GPA if @direct, if KVM knows it.  False
+ * if not; else @r is what the emulator would return: 0 to go to the VMM.
  */
-bool __kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
-			 u64 error_code, int *r);
+bool kvm_pv_mmio_serve(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
+		       u64 error_code, int *r);
+
+/* Learn the store at @rip, which the emulator has just done. */
+void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip);
 
 /*
- * Behind that: whether the access to @gpa, where there may be a length-0
- * ioeventfd, is a load.
+ * Signal the ioeventfd of length 0 at @gpa.  False if there's none, or if the
+ * access is a load and so no doorbell.
  */
-bool __kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu);
-bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu);
 
 /* The hypercall, all of it. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu);
 
+/* The guest's memory is encrypted, for good. */
+static inline void kvm_pv_mmio_exclude_sev(struct kvm *kvm)
+{
+	set_bit(KVM_PV_MMIO_NO_STORES_SEV, &kvm->arch.pv_mmio.no_stores);
+}
+
 /* What the fast paths need of kvm.ko, but seldom. */
-void kvm_pv_mmio_clear_rf(struct kvm_vcpu *vcpu, unsigned long rflags);
+void kvm_pv_mmio_trace_mmio(gpa_t gpa, int len, u64 val);
 void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val);
+
+/* Whether KVM may remember code of this vCPU for stores. */
+bool kvm_pv_mmio_store_may_learn(struct kvm_vcpu *vcpu);
 
 /* What stores and hypercalls share.  Callers are in kvm->srcu. */
 bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa);
@@ -88,34 +100,6 @@ bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val);
 
 /* The guest's code may no longer be what it was. */
 void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu);
-
-/* The width that RCX announces for a store through RDX, 0 if none. */
-static __always_inline int kvm_pv_mmio_width(struct kvm_vcpu *vcpu)
-{
-	u64 width = kvm_rcx_read(vcpu) ^ kvm_rdx_read(vcpu) ^
-		    KVM_PV_MMIO_SIGNATURE;
-
-	if (width > 8 || !(BIT(width) & (BIT(1) | BIT(2) | BIT(4) | BIT(8))))
-		return 0;
-
-	return width;
-}
-
-/* Whether RCX carries the signature: the cheapest way to see that it doesn't. */
-static __always_inline bool kvm_pv_mmio_signed(struct kvm_vcpu *vcpu)
-{
-	return (kvm_rcx_read(vcpu) ^ kvm_rdx_read(vcpu) ^
-		KVM_PV_MMIO_SIGNATURE) <= KVM_PV_MMIO_WIDTH_MASK;
-}
-
-static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
-				     bool direct, u64 error_code, int *r)
-{
-	/* VMX asks ahead of its length-0 ioeventfds, and comes by once more. */
-	return unlikely(kvm_pv_mmio_signed(vcpu)) &&
-	       error_code != PFERR_RSVD_MASK &&
-	       __kvm_pv_mmio_store(vcpu, addr, direct, error_code, r);
-}
 
 static __always_inline bool kvm_hc_mmio_write_enabled(struct kvm_vcpu *vcpu)
 {
@@ -195,18 +179,15 @@ static inline int kvm_hc_mmio_write(struct kvm_vcpu *vcpu)
 	return -EIO;
 }
 
-static inline bool kvm_pv_mmio_store(struct kvm_vcpu *vcpu, gpa_t addr,
-				     bool direct, u64 error_code, int *r)
+static inline bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return false;
-}
-
-static inline bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	return false;
+	return !is_guest_mode(vcpu) &&
+	       !kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL);
 }
 
 static inline void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu) { }
+
+static inline void kvm_pv_mmio_exclude_sev(struct kvm *kvm) { }
 
 #endif /* CONFIG_KVM_PV_MMIO */
 

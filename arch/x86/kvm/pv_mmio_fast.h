@@ -35,18 +35,18 @@ static __always_inline bool kvm_pv_mmio_crosses_page(gpa_t addr, int len)
 	return offset_in_page(addr) + len > PAGE_SIZE;
 }
 
-/* But for the host's switch: with that off, no site of a store is known. */
+/* With the host's switch off, no site is ever learned. */
 static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
 {
-	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.store_off) &&
-	       guest_pv_has(vcpu, KVM_FEATURE_PV_MMIO);
+	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
 }
 
 static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
 						 gpa_t gpa)
 {
-	return lapic_in_kernel(vcpu) &&
-	       (gpa & PAGE_MASK) == vcpu->arch.apic->base_address;
+	const struct kvm_lapic *apic = vcpu->arch.apic;
+
+	return apic && (gpa & PAGE_MASK) == apic->base_address;
 }
 
 /* Memslots are rarely changed: remember the answer for their generation. */
@@ -84,129 +84,208 @@ kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val,
 }
 
 /*
- * Go on behind the instruction, and count it where the guest counts.  One that
- * completes clears RF: Intel's CPUs set it in what they save at an EPT
- * misconfiguration, as the instruction hasn't completed.
+ * Go on after the instruction, and count it where the guest counts.  RFLAGS.RF,
+ * which an instruction that completes clears, is the vendor's part.
  */
 static __always_inline void kvm_pv_mmio_retire(struct kvm_vcpu *vcpu,
-					       unsigned long next_rip,
-					       unsigned long rflags)
+					       unsigned long next_rip)
 {
-	kvm_rip_write(vcpu, next_rip);
-	if (unlikely(rflags & X86_EFLAGS_RF))
-		kvm_pv_mmio_clear_rf(vcpu, rflags);
+	/* As kvm_rip_write(), which isn't inline. */
+	vcpu->arch.regs[VCPU_REGS_RIP] = next_rip;
+	vcpu->arch.regs_avail |= BIT(VCPU_REGS_RIP);
+	vcpu->arch.regs_dirty |= BIT(VCPU_REGS_RIP);
 	if (!bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
 			  X86_PMC_IDX_MAX))
 		kvm_pmu_trigger_event(vcpu,
 				      kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
 }
 
-/* A PV store as the vendor has read it off the exit. */
+/* An exit that may be a doorbell, as the vendor has read it. */
 struct kvm_pv_mmio_exit {
 	gpa_t gpa;
-	/* Hardware tells that @gpa is what RDX translates to. */
-	bool translated;
+	/* Hardware tells that a store to its translated address faulted. */
+	bool is_store;
 	unsigned long rip;
-	unsigned long cr3;
-	unsigned long rflags;
+	/* 0 where hardware doesn't tell. */
+	unsigned long next_rip;
+	/* RIP with the code segment's base, and where its translation starts. */
+	unsigned long linear_rip;
+	u64 root;
+	struct kvm_pv_mmio_cpu cpu;
 };
 
-static __always_inline fastpath_t
-__kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
-		       struct kvm_pv_mmio_exit exit)
+/*
+ * Whether the access may be a doorbell that KVM knows.  It's the first question
+ * at each fault of MMIO, and must cost next to nothing.
+ */
+static __always_inline bool kvm_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
+						 gpa_t gpa,
+						 unsigned long linear_rip)
 {
-	u64 generation = kvm_pv_mmio_generation(vcpu);
-	unsigned long linear = kvm_rdx_read(vcpu);
-	struct kvm_ioeventfd_entry *entry;
-	int len;
+	return kvm_pv_mmio_may_know(vcpu, linear_rip) &&
+	       kvm_pv_mmio_store_enabled(vcpu) &&
+	       kvm_ioeventfd_may_find(vcpu->kvm, KVM_MMIO_BUS, gpa);
+}
 
-	entry = kvm_pv_mmio_find(vcpu, exit.gpa, width, kvm_rax_read(vcpu),
-				 generation);
-	if (!entry ||
-	    (!exit.translated &&
-	     READ_ONCE(entry->linear_page) != linear >> PAGE_SHIFT))
+/* The instruction at the exit's place, if KVM knows it. */
+static __always_inline const struct kvm_pv_mmio_insn *
+kvm_pv_mmio_insn(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_exit *exit,
+		 u64 generation)
+{
+	struct kvm_pv_mmio_place place =
+		kvm_pv_mmio_place(vcpu, exit->linear_rip, exit->root,
+				  exit->cpu);
+
+	return kvm_pv_mmio_site_recall(vcpu, &place, generation);
+}
+
+static __always_inline void kvm_pv_mmio_trace_store(struct kvm_vcpu *vcpu,
+						    gpa_t gpa, int len, u64 val)
+{
+	if (trace_kvm_mmio_enabled())
+		kvm_pv_mmio_trace_mmio(gpa, len, val);
+	if (trace_kvm_pv_mmio_enabled())
+		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_STORE, true, gpa,
+				  len, val, KVM_PV_MMIO_RANG);
+}
+
+/*
+ * Where hardware doesn't say that it was a store, the site does.  But user
+ * space may have loaded, where it may not store, and have rewritten its code
+ * since: that takes a look at its page tables.
+ */
+static __always_inline bool
+kvm_pv_mmio_may_write(const struct kvm_pv_mmio_exit *exit,
+		      struct kvm_ioeventfd_entry *entry, unsigned long linear)
+{
+	if (exit->is_store)
+		return true;
+
+	return exit->cpu.cpl != 3 &&
+	       READ_ONCE(entry->linear_page) == linear >> PAGE_SHIFT;
+}
+
+static __always_inline fastpath_t
+__kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+		       const struct kvm_pv_mmio_exit *exit)
+{
+	u64 val, generation = kvm_pv_mmio_generation(vcpu);
+	const struct kvm_pv_mmio_insn *insn;
+	struct kvm_ioeventfd_entry *entry;
+	unsigned long linear;
+
+	insn = kvm_pv_mmio_insn(vcpu, exit, generation);
+	if (!insn || insn->kind != KVM_PV_MMIO_INSN_STORE)
 		return EXIT_FASTPATH_NONE;
 
-	len = kvm_pv_mmio_site_recall(vcpu, exit.rip, exit.cr3, width,
-				      generation);
-	if (!len)
+	linear = kvm_pv_mmio_insn_address(insn, vcpu->arch.regs, exit->rip);
+	if (offset_in_page(linear ^ exit->gpa) ||
+	    kvm_pv_mmio_crosses_page(linear, insn->width))
+		return EXIT_FASTPATH_NONE;
+
+	val = kvm_pv_mmio_insn_value(insn, vcpu->arch.regs);
+	entry = kvm_pv_mmio_find(vcpu, exit->gpa, insn->width, val,
+				 generation);
+	if (!entry || !kvm_pv_mmio_may_write(exit, entry, linear))
 		return EXIT_FASTPATH_NONE;
 
 	eventfd_signal(entry->eventfd);
 	++vcpu->stat.pv_mmio_fast;
-	trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_STORE, true, exit.gpa,
-			  width, kvm_rax_read(vcpu), KVM_PV_MMIO_RANG);
-	kvm_pv_mmio_retire(vcpu, exit.rip + len, exit.rflags);
+	kvm_pv_mmio_trace_store(vcpu, exit->gpa, insn->width, val);
+	kvm_pv_mmio_retire(vcpu, exit->rip + insn->len);
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* The vendor has seen to CPL 0 and kvm_pv_mmio_may_skip_access(). */
+/* Any plain store that KVM has learned; kvm_pv_mmio_may_ring() is true. */
 static __always_inline fastpath_t
-kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int width,
-		     struct kvm_pv_mmio_exit exit)
+kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+		     const struct kvm_pv_mmio_exit *exit)
 {
 	fastpath_t ret;
 
 	if (!KVM_PV_MMIO_MAY_SIGNAL ||
-	    offset_in_page(kvm_rdx_read(vcpu) ^ exit.gpa) ||
-	    kvm_pv_mmio_crosses_page(exit.gpa, width) ||
-	    !kvm_vcpu_is_legal_gpa(vcpu, exit.gpa) ||
-	    !kvm_pv_mmio_store_enabled(vcpu))
+	    exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
+	    !kvm_vcpu_is_legal_gpa(vcpu, exit->gpa) ||
+	    !kvm_pv_mmio_may_skip_access(vcpu, exit->cpu))
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	ret = __kvm_pv_mmio_fastpath(vcpu, width, exit);
+	ret = __kvm_pv_mmio_fastpath(vcpu, exit);
 	kvm_vcpu_srcu_read_unlock(vcpu);
 	return ret;
 }
 
 /*
- * Doorbells of unmodified guests: any store to a length-0 ioeventfd, and "out"
- * to a port.  Hardware tells the instruction's length, and the vendor has seen
- * to kvm_pv_mmio_may_skip_access() and kvm_pv_mmio_may_skip().
+ * Where to go on after an instruction that rings an ioeventfd of length 0, 0 if
+ * that can't be told: any that isn't a load does, and hardware has told its
+ * length, or the site has.
  */
-struct kvm_fast_mmio_exit {
-	unsigned long rip;
-	unsigned long next_rip;
-	unsigned long cr3;
-	unsigned long rflags;
-};
-
-static __always_inline fastpath_t
-kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa,
-		       struct kvm_fast_mmio_exit exit)
+static __always_inline unsigned long
+kvm_fast_mmio_next_rip(const struct kvm_pv_mmio_exit *exit,
+		       const struct kvm_pv_mmio_insn *insn)
 {
-	struct kvm_ioeventfd_entry *entry;
-	u64 generation;
+	if (!insn || insn->kind == KVM_PV_MMIO_INSN_LOAD)
+		return 0;
 
-	if (!KVM_PV_MMIO_MAY_SIGNAL)
-		return EXIT_FASTPATH_NONE;
+	if (insn->kind == KVM_PV_MMIO_INSN_STORE)
+		return exit->rip + insn->len;
 
-	kvm_vcpu_srcu_read_lock(vcpu);
-	entry = kvm_ioeventfd_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS, gpa,
-					    0);
-	generation = kvm_pv_mmio_generation(vcpu);
-	if (entry &&
-	    (!kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry, generation) ||
-	     !kvm_pv_mmio_site_find(vcpu, exit.rip, exit.cr3,
-				    KVM_PV_MMIO_ANY_STORE, generation)))
-		entry = NULL;
-	if (entry) {
-		trace_kvm_fast_mmio(gpa);
-		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_LENGTH0, true, gpa,
-				  0, 0, KVM_PV_MMIO_RANG);
-		++vcpu->stat.mmio_doorbell_fast;
-		eventfd_signal(entry->eventfd);
-		kvm_pv_mmio_retire(vcpu, exit.next_rip, exit.rflags);
-	}
-	kvm_vcpu_srcu_read_unlock(vcpu);
-
-	return entry ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
+	return exit->next_rip;
 }
 
 static __always_inline fastpath_t
+__kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
+			 const struct kvm_pv_mmio_exit *exit)
+{
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+	struct kvm_ioeventfd_entry *entry;
+	unsigned long next_rip;
+
+	entry = kvm_ioeventfd_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
+					    exit->gpa, 0);
+	if (!entry ||
+	    !kvm_pv_mmio_entry_is_mmio(vcpu, exit->gpa, entry, generation))
+		return EXIT_FASTPATH_NONE;
+
+	next_rip = kvm_fast_mmio_next_rip(exit, kvm_pv_mmio_insn(vcpu, exit,
+								 generation));
+	if (!next_rip)
+		return EXIT_FASTPATH_NONE;
+
+	trace_kvm_fast_mmio(exit->gpa);
+	if (trace_kvm_pv_mmio_enabled())
+		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_LENGTH0, true,
+				  exit->gpa, 0, 0, KVM_PV_MMIO_RANG);
+	++vcpu->stat.mmio_doorbell_fast;
+	eventfd_signal(entry->eventfd);
+	kvm_pv_mmio_retire(vcpu, next_rip);
+	return EXIT_FASTPATH_REENTER_GUEST;
+}
+
+/*
+ * Any store to an ioeventfd of length 0, where those come first;
+ * kvm_pv_mmio_may_ring() is true.
+ */
+static __always_inline fastpath_t
+kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
+		       const struct kvm_pv_mmio_exit *exit)
+{
+	fastpath_t ret;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL ||
+	    !kvm_pv_mmio_may_skip_access(vcpu, exit->cpu))
+		return EXIT_FASTPATH_NONE;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	ret = __kvm_fast_mmio_fastpath(vcpu, exit);
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	return ret;
+}
+
+/* "out" to a port.  Hardware tells the instruction's length. */
+static __always_inline fastpath_t
 kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
-		 unsigned long next_rip, unsigned long rflags)
+		 unsigned long next_rip)
 {
 	unsigned long val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), size);
 	struct kvm_ioeventfd_entry *entry;
@@ -219,12 +298,13 @@ kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 	if (entry) {
 		if (trace_kvm_pio_enabled())
 			kvm_pv_mmio_trace_pio(port, size, val);
-		trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_PORT, true, port,
-				  size, val, KVM_PV_MMIO_RANG);
+		if (trace_kvm_pv_mmio_enabled())
+			trace_kvm_pv_mmio(vcpu->vcpu_id, KVM_PV_MMIO_PORT, true,
+					  port, size, val, KVM_PV_MMIO_RANG);
 		++vcpu->stat.io_exits;
 		++vcpu->stat.pio_doorbell_fast;
 		eventfd_signal(entry->eventfd);
-		kvm_pv_mmio_retire(vcpu, next_rip, rflags);
+		kvm_pv_mmio_retire(vcpu, next_rip);
 	}
 	kvm_vcpu_srcu_read_unlock(vcpu);
 

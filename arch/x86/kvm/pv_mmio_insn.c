@@ -211,6 +211,7 @@ static bool decode_store(struct insn_bytes *bytes, u8 opcode,
 		return false;
 
 	insn->width = store_width(bytes, opcode);
+	insn->mask = ~0ULL >> (64 - 8 * insn->width);
 	switch (opcode) {
 	case 0x88:	/* mov %reg,mem */
 	case 0x89:

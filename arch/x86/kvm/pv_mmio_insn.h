@@ -54,6 +54,8 @@ struct kvm_pv_mmio_insn {
 	/* To be sign-extended to the store's width. */
 	s32 imm;
 	u64 disp;
+	/* Which bits of the value are stored. */
+	u64 mask;
 };
 
 /*
@@ -93,7 +95,7 @@ static inline u64 kvm_pv_mmio_insn_value(const struct kvm_pv_mmio_insn *insn,
 	if (insn->src != KVM_PV_MMIO_NO_REG)
 		value = regs[insn->src];
 
-	return value & (~0ULL >> (64 - 8 * insn->width));
+	return value & insn->mask;
 }
 
 #endif /* __KVM_X86_PV_MMIO_INSN_H */

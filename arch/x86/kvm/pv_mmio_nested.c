@@ -7,171 +7,263 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
+#include "pv_mmio_fast.h"
 #include "pv_mmio_nested.h"
+#include "pv_mmio_walk.h"
 #include "x86.h"
 
-/* The rights in an entry of EPT; in other tables they imply the first. */
-#define PTE_PRESENT	(BIT_ULL(0) | BIT_ULL(1) | BIT_ULL(2))
+#define L2_SET_BITS	2
+#define L2_WAYS		4
+/* Both walks have the upper levels in common. */
+#define L2_WALK_WORDS	48
 
-/* Note what is there, once, and read it. */
-static bool note_word(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_l2_site *site,
-		      gpa_t gpa, u64 *value)
-{
-	struct kvm_pv_mmio_pte *word = site->words;
-	struct kvm_pv_mmio_pte *end = word + site->nr_words;
-	u64 __user *where = kvm_pv_mmio_guest_pointer(vcpu, gpa);
-
-	if (!where || get_user(*value, where))
-		return false;
-
-	while (word < end && word->where != where)
-		word++;
-	if (word < end)
-		return word->value == *value;
-	if (site->nr_words == KVM_PV_MMIO_L2_WORDS)
-		return false;
-
-	*word = (struct kvm_pv_mmio_pte) { .where = where, .value = *value };
-	site->nr_words++;
-	return true;
-}
-
-struct walk {
-	struct kvm_vcpu *vcpu;
-	struct kvm_pv_mmio_l2_site *site;
-	/* Set where each of L2's entries has the bit. */
-	u64 rights;
+/* What the walks start from, and what else tells one store from another. */
+struct l2_key {
+	struct kvm_pv_mmio_place place;
+	unsigned long linear_page;
+	/* L1's EPTP or nested CR3: behind another, CR3 is another one too. */
+	unsigned long l1_root;
+	u64 l1_role;
 };
 
-static gpa_t walk_l1(struct walk *walk, gpa_t l2_gpa);
+struct l2_site {
+	struct l2_key key;
+	struct kvm_pv_mmio_insn insn;
+	gpa_t page;
+	u32 uses;
+	u8 nr_words;
+	struct kvm_pv_mmio_word words[L2_WALK_WORDS + KVM_PV_MMIO_CODE_WORDS];
+};
 
-/* Long mode's tables, EPT and NPT are walked alike. */
-static gpa_t walk_tables(struct walk *walk, gpa_t table, int level, u64 addr,
-			 bool is_l2)
+struct l2_set {
+	struct kvm_pv_mmio_budget budget;
+	u8 next;
+	struct l2_site site[L2_WAYS];
+};
+
+struct kvm_pv_mmio_l2_sites {
+	u64 generation;
+	struct l2_set set[1 << L2_SET_BITS];
+};
+
+static bool is_key(const struct l2_key *key, struct kvm_vcpu *vcpu,
+		   const struct kvm_pv_mmio_place *place, unsigned long linear)
 {
-	u64 value, offset;
-	gpa_t where;
-
-	for (; level; level--) {
-		int shift = PAGE_SHIFT + (level - 1) * KVM_PV_MMIO_INDEX_BITS;
-
-		where = table + sizeof(value) * ((addr >> shift) &
-						 (PTRS_PER_PTE - 1));
-		if (is_l2)
-			where = walk_l1(walk, where);
-		if (where == INVALID_GPA ||
-		    !note_word(walk->vcpu, walk->site, where, &value) ||
-		    !(value & PTE_PRESENT))
-			return INVALID_GPA;
-
-		if (is_l2)
-			walk->rights &= value;
-		table = value & KVM_PV_MMIO_PTE_ADDRESS;
-		offset = BIT_ULL(shift) - 1;
-		if (level == PG_LEVEL_4K || value & PT_PAGE_SIZE_MASK)
-			return (table & ~offset) | (addr & offset);
-	}
-	return INVALID_GPA;
+	return kvm_pv_mmio_same_place(&key->place, place) &&
+	       key->place.root == place->root &&
+	       key->linear_page == linear >> PAGE_SHIFT &&
+	       key->l1_root == vcpu->arch.mmu->root.pgd &&
+	       key->l1_role == vcpu->arch.mmu->cpu_role.as_u64;
 }
 
-static gpa_t walk_l1(struct walk *walk, gpa_t l2_gpa)
+static struct l2_set *get_set(struct kvm_vcpu *vcpu,
+			      const struct kvm_pv_mmio_place *place)
+{
+	struct kvm_pv_mmio_l2_sites *sites = vcpu->arch.pv_mmio.l2_sites;
+
+	if (!sites || sites->generation != kvm_pv_mmio_generation(vcpu))
+		return NULL;
+
+	return &sites->set[hash_long(place->linear ^ place->root >> PAGE_SHIFT,
+				     L2_SET_BITS)];
+}
+
+static bool site_unchanged(const struct l2_site *site)
+{
+	int i;
+
+	for (i = 0; i < site->nr_words; i += KVM_PV_MMIO_SITE_WORDS) {
+		if (!kvm_pv_mmio_unchanged(&site->words[i],
+					   min(site->nr_words - i,
+					       KVM_PV_MMIO_SITE_WORDS),
+					   site->words[i].where))
+			return false;
+	}
+	return site->nr_words;
+}
+
+const struct kvm_pv_mmio_insn *
+kvm_pv_mmio_l2_recall(struct kvm_vcpu *vcpu,
+		      const struct kvm_pv_mmio_place *place, gpa_t *gpa)
+{
+	struct l2_set *set = get_set(vcpu, place);
+	struct l2_site *site;
+	unsigned long linear;
+
+	if (!set)
+		return NULL;
+
+	for (site = set->site; site < set->site + L2_WAYS; site++) {
+		if (site->key.place.linear != place->linear)
+			continue;
+		linear = kvm_pv_mmio_insn_address(&site->insn, vcpu->arch.regs,
+						  place->linear);
+		if (!is_key(&site->key, vcpu, place, linear) ||
+		    !site_unchanged(site))
+			continue;
+
+		site->uses++;
+		*gpa = site->page | offset_in_page(linear);
+		return &site->insn;
+	}
+	return NULL;
+}
+
+/* L1's tables, EPT or NPT, are walked as long mode's are. */
+static gpa_t walk_l1(struct kvm_pv_mmio_walk *walk, gpa_t l2_gpa)
 {
 	struct kvm_mmu *mmu = walk->vcpu->arch.mmu;
+	gpa_t (*translate)(struct kvm_pv_mmio_walk *, gpa_t) = walk->translate;
+	u64 rights = walk->rights;
+	gpa_t gpa;
 
-	return walk_tables(walk, walk->site->key.root & KVM_PV_MMIO_PTE_ADDRESS,
-			   mmu->cpu_role.base.level, l2_gpa, false);
-}
+	if (mmu->cpu_role.base.level < PT64_ROOT_4LEVEL)
+		return INVALID_GPA;
 
-static gpa_t walk_l2(struct walk *walk, unsigned long linear)
-{
-	struct kvm_mmu *mmu = walk->vcpu->arch.walk_mmu;
-	gpa_t l2_gpa;
-
-	walk->rights = ~0ull;
-	l2_gpa = walk_tables(walk, walk->site->key.cr3 & KVM_PV_MMIO_PTE_ADDRESS,
-			     mmu->cpu_role.base.level, linear, true);
-	return l2_gpa == INVALID_GPA ? l2_gpa : walk_l1(walk, l2_gpa);
+	walk->translate = NULL;
+	gpa = kvm_pv_mmio_walk_tables(walk, mmu->cpu_role, mmu->root.pgd,
+				      l2_gpa);
+	walk->translate = translate;
+	walk->rights = rights;
+	return gpa;
 }
 
 /*
- * KVM's own walk knows about permissions and reserved bits.  What depends on
- * more than the tables and the roles isn't remembered: a user page, by SMAP and
- * protection keys, and one that only CR0.WP makes writable.
+ * INVALID_GPA also where more than the tables and the roles decides, which
+ * isn't remembered: a user page, by SMAP and protection keys.
  */
-static bool learn_code(struct walk *walk)
+static gpa_t walk_l2(struct kvm_pv_mmio_walk *walk,
+		     const struct kvm_pv_mmio_place *place, u64 linear)
+{
+	gpa_t l2_gpa = kvm_pv_mmio_walk_guest(walk, place, linear);
+
+	if (l2_gpa == INVALID_GPA || walk->rights & PT_USER_MASK)
+		return INVALID_GPA;
+
+	return walk_l1(walk, l2_gpa);
+}
+
+/* KVM's own walks know about permissions and reserved bits. */
+static gpa_t learn_code(struct kvm_pv_mmio_walk *walk,
+			const struct kvm_pv_mmio_place *place)
 {
 	struct kvm_vcpu *vcpu = walk->vcpu;
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
-	unsigned long rip = walk->site->key.rip;
 	struct x86_exception e;
-	gpa_t gpa;
+	gpa_t gpa = walk_l2(walk, place, place->linear);
 
-	gpa = walk_l2(walk, rip);
-	return gpa != INVALID_GPA && !(walk->rights & PT_USER_MASK) &&
-	       gpa == mmu->gva_to_gpa(vcpu, mmu, rip, PFERR_FETCH_MASK, &e) &&
-	       kvm_pv_mmio_site_locate(vcpu, &walk->site->code, gpa);
+	if (gpa == INVALID_GPA ||
+	    gpa != mmu->gva_to_gpa(vcpu, mmu, place->linear, PFERR_FETCH_MASK,
+				   &e))
+		return INVALID_GPA;
+
+	return gpa;
 }
 
-static bool learn_target(struct walk *walk, unsigned long linear)
+/* A page that only CR0.WP makes writable isn't remembered either. */
+static gpa_t learn_target(struct kvm_pv_mmio_walk *walk,
+			  const struct kvm_pv_mmio_place *place,
+			  unsigned long linear)
 {
-	gpa_t gpa = walk_l2(walk, linear);
+	gpa_t gpa = walk_l2(walk, place, linear);
 
-	walk->site->page = gpa & PAGE_MASK;
-	return gpa != INVALID_GPA && !(walk->rights & PT_USER_MASK) &&
-	       (walk->rights & PT_WRITABLE_MASK) &&
-	       gpa == kvm_mmu_gva_to_gpa_write(walk->vcpu, linear, NULL);
+	if (gpa == INVALID_GPA || !(walk->rights & PT_WRITABLE_MASK) ||
+	    gpa != kvm_mmu_gva_to_gpa_write(walk->vcpu, linear, NULL))
+		return INVALID_GPA;
+
+	return gpa;
 }
 
-static struct kvm_pv_mmio_l2_sites *get_sites(struct kvm_vcpu *vcpu)
+/*
+ * Accessed and dirty bits count here: the emulator sets them in L1's tables,
+ * where the CPU doesn't.
+ */
+static bool read_site(struct kvm_vcpu *vcpu, struct l2_site *site,
+		      const u8 *code, unsigned long linear)
+{
+	struct kvm_pv_mmio_walk walk = {
+		.vcpu = vcpu,
+		.words = site->words,
+		.max_words = L2_WALK_WORDS,
+		.translate = walk_l1,
+	};
+	gpa_t code_gpa, target;
+	int nr_code;
+
+	code_gpa = learn_code(&walk, &site->key.place);
+	if (code_gpa == INVALID_GPA)
+		return false;
+
+	target = learn_target(&walk, &site->key.place, linear);
+	if (target == INVALID_GPA || kvm_pv_mmio_gpa_is_ram(vcpu, target))
+		return false;
+
+	site->page = target & PAGE_MASK;
+	nr_code = kvm_pv_mmio_note_code(vcpu, site->words + walk.nr_words,
+					code_gpa, code, site->insn.len);
+	site->nr_words = walk.nr_words + nr_code;
+	/* A change between the two walks may have escaped KVM's own. */
+	return nr_code && site_unchanged(site);
+}
+
+static bool get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+	struct kvm_pv_mmio_l2_sites *sites = pv_mmio->l2_sites;
 
-	if (!pv_mmio->l2_sites)
-		pv_mmio->l2_sites = kvzalloc(sizeof(*pv_mmio->l2_sites),
-					     GFP_KERNEL_ACCOUNT);
-	return pv_mmio->l2_sites;
+	if (!sites) {
+		sites = kvzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT);
+		pv_mmio->l2_sites = sites;
+	} else if (sites->generation != generation) {
+		memset(sites, 0, sizeof(*sites));
+	}
+	if (sites)
+		sites->generation = generation;
+	return sites;
 }
 
-static void learn(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_l2_key *key,
-		  unsigned long linear)
+static struct l2_site *
+choose_victim(struct kvm_vcpu *vcpu, struct l2_set *set,
+	      const struct kvm_pv_mmio_place *place, unsigned long linear)
 {
-	struct kvm_pv_mmio_l2_sites *sites = get_sites(vcpu);
-	struct walk walk = { .vcpu = vcpu };
-	struct kvm_pv_mmio_l2_site *site;
+	int i;
 
-	if (!sites)
+	for (i = 0; i < L2_WAYS; i++) {
+		if (is_key(&set->site[i].key, vcpu, place, linear))
+			return &set->site[i];
+	}
+	set->next = (set->next + 1) % L2_WAYS;
+	return &set->site[set->next];
+}
+
+void kvm_pv_mmio_l2_learn(struct kvm_vcpu *vcpu,
+			  const struct kvm_pv_mmio_place *place,
+			  const struct kvm_pv_mmio_insn *insn, const u8 *code,
+			  unsigned long linear)
+{
+	struct l2_site *site;
+	struct l2_set *set;
+	bool in_vain;
+
+	set = get_sites(vcpu) ? get_set(vcpu, place) : NULL;
+	if (!set || !kvm_pv_mmio_budget_allows(&set->budget))
 		return;
 
-	site = kvm_pv_mmio_l2_slot(sites, key);
+	site = choose_victim(vcpu, set, place, linear);
+	in_vain = site->nr_words && site->uses < KVM_PV_MMIO_WORTH_IT;
+	/* Too large for the stack: what it was is lost in any case. */
 	memset(site, 0, sizeof(*site));
-	site->key = *key;
-	site->code.insn = key->insn;
-	walk.site = site;
-
-	/* What changed between the two walks, KVM's may have missed. */
-	if (!learn_code(&walk) || !learn_target(&walk, linear) ||
-	    !kvm_pv_mmio_l2_unchanged(site))
+	site->key = (struct l2_key) {
+		.place = *place,
+		.linear_page = linear >> PAGE_SHIFT,
+		.l1_root = vcpu->arch.mmu->root.pgd,
+		.l1_role = vcpu->arch.mmu->cpu_role.as_u64,
+	};
+	site->insn = *insn;
+	if (!read_site(vcpu, site, code, linear)) {
 		memset(site, 0, sizeof(*site));
-}
-
-int kvm_pv_mmio_l2_resolve(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn,
-			   unsigned long linear, gpa_t *gpa)
-{
-	struct kvm_pv_mmio_l2_key key =
-		kvm_pv_mmio_l2_key(vcpu, kvm_rip_read(vcpu), kvm_read_cr3(vcpu),
-				   linear, insn);
-	struct kvm_pv_mmio_l2_site *site = kvm_pv_mmio_l2_recall(vcpu, &key);
-	int len;
-
-	if (site) {
-		*gpa = site->page | offset_in_page(linear);
-		return site->code.len;
+		in_vain = true;
 	}
-
-	/* As the emulator: L1 may have changed its tables without a flush. */
-	*gpa = kvm_mmu_gva_to_gpa_write(vcpu, linear, NULL);
-	len = *gpa == INVALID_GPA ? 0 : kvm_pv_mmio_site_read(vcpu, insn);
-	if (len && offset_in_page(key.rip) + len <= PAGE_SIZE)
-		learn(vcpu, &key, linear);
-	return len;
+	kvm_pv_mmio_budget_note(&set->budget, in_vain);
 }

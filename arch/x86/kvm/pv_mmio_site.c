@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading sites, see pv_mmio_site.h.
+ * Learning sites, see pv_mmio_site.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -8,194 +8,318 @@
 
 #include "mmu.h"
 #include "pv_mmio_site.h"
+#include "pv_mmio_walk.h"
 #include "x86.h"
 
-#define HYPERCALL_LEN	3
-
-struct insn_bytes {
-	u8 len;
-	u8 byte[4];
-};
-
-static const struct insn_bytes store_bytes[] = {
-	[KVM_PV_MMIO_STORE1] = { 2, { 0x88, 0x02 } },
-	[KVM_PV_MMIO_STORE2] = { 3, { 0x66, 0x89, 0x02 } },
-	[KVM_PV_MMIO_STORE4] = { 2, { 0x89, 0x02 } },
-	[KVM_PV_MMIO_STORE8] = { 3, { 0x48, 0x89, 0x02 } },
-};
-
-static struct insn_bytes insn_bytes(struct kvm_vcpu *vcpu,
-				    enum kvm_pv_mmio_insn insn)
-{
-	struct insn_bytes hypercall = { .len = HYPERCALL_LEN };
-
-	if (insn != KVM_PV_MMIO_HYPERCALL)
-		return store_bytes[insn];
-
-	kvm_x86_call(patch_hypercall)(vcpu, hypercall.byte);
-	return hypercall;
-}
+/* Accessed and dirty: the CPU sets them, and the translation stays. */
+#define PTE_IGNORED	(PT_ACCESSED_MASK | PT_DIRTY_MASK)
+/*
+ * So many attempts in vain are let go, since code does change now and then.
+ * Each further one doubles the wait, up to 255 stores.
+ */
+#define MAX_FREE	16
+#define MAX_IN_VAIN	(MAX_FREE + 8)
 
 void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	unsigned long hva = kvm_vcpu_gfn_to_hva(vcpu, gpa_to_gfn(gpa));
+	gfn_t gfn = gpa_to_gfn(gpa);
+	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
 
-	if (kvm_is_error_hva(hva))
+	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return NULL;
 
-	return (void __user *)(hva + offset_in_page(gpa));
+	return (void __user *)(__gfn_to_hva_memslot(slot, gfn) +
+			       offset_in_page(gpa));
 }
 
-/* Walk the guest's tables to RIP as the CPU does, and note the way. */
-static gpa_t site_translate(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site)
+/* Code of user space is another one in each address space. */
+bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
+			   u64 root)
 {
-	int level = kvm_is_cr4_bit_set(vcpu, X86_CR4_LA57) ? PT64_ROOT_5LEVEL :
-							     PT64_ROOT_4LEVEL;
-	gpa_t table = site->cr3 & KVM_PV_MMIO_PTE_ADDRESS;
-	struct kvm_pv_mmio_pte *pte = site->ptes;
-	int shift;
+	u64 __user *where = site->words[0].where;
 
-	for (; level; level--, pte++) {
-		shift = PAGE_SHIFT + (level - 1) * KVM_PV_MMIO_INDEX_BITS;
-		pte->where = kvm_pv_mmio_guest_pointer(vcpu, table + 8 *
-					   ((site->rip >> shift) &
-					    (PTRS_PER_PTE - 1)));
-		if (!pte->where || get_user(pte->value, pte->where) ||
-		    !(pte->value & PT_PRESENT_MASK))
-			return INVALID_GPA;
-
-		table = pte->value & KVM_PV_MMIO_PTE_ADDRESS;
-		site->nr_ptes++;
-		if (level == PG_LEVEL_4K || pte->value & PT_PAGE_SIZE_MASK)
-			return (table & ~(BIT_ULL(shift) - 1)) |
-			       (site->rip & (BIT_ULL(shift) - 1));
-	}
-	return INVALID_GPA;
-}
-
-bool kvm_pv_mmio_site_locate(struct kvm_vcpu *vcpu,
-			     struct kvm_pv_mmio_site *site, gpa_t gpa)
-{
-	struct insn_bytes bytes = insn_bytes(vcpu, site->insn);
-	int shift = 0;
-
-	if (offset_in_page(gpa) > PAGE_SIZE - sizeof(u32))
-		shift = offset_in_page(gpa) - (PAGE_SIZE - sizeof(u32));
-
-	site->code = kvm_pv_mmio_guest_pointer(vcpu, gpa - shift);
-	if (!site->code)
+	if (kvm_pv_mmio_is_user(&site->place))
 		return false;
 
-	memcpy((u8 *)&site->code_value + shift, bytes.byte, bytes.len);
-	memset((u8 *)&site->code_mask + shift, 0xff, bytes.len);
-	site->len = bytes.len;
+	if (site->has_root)
+		where = kvm_pv_mmio_guest_pointer(vcpu, root +
+						  offset_in_page(where));
+	if (!where ||
+	    !kvm_pv_mmio_unchanged(site->words, site->nr_words, where))
+		return false;
+
+	site->words[0].where = where;
+	site->place.root = root;
 	return true;
 }
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_site_move);
 
-static bool site_learn(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site)
+struct kvm_pv_mmio_cpu kvm_pv_mmio_cpu(struct kvm_vcpu *vcpu)
 {
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
-	struct x86_exception e;
-	gpa_t gpa;
+	int db, l;
 
-	/* KVM's own walk knows about permissions and reserved bits. */
-	gpa = site_translate(vcpu, site);
-	if (gpa == INVALID_GPA ||
-	    gpa != mmu->gva_to_gpa(vcpu, mmu, site->rip, PFERR_FETCH_MASK, &e))
-		return false;
-
-	return kvm_pv_mmio_site_locate(vcpu, site, gpa) &&
-	       kvm_pv_mmio_site_unchanged(site);
+	kvm_x86_call(get_cs_db_l_bits)(vcpu, &db, &l);
+	return (struct kvm_pv_mmio_cpu) {
+		.rflags = kvm_x86_call(get_rflags)(vcpu),
+		.interrupt_shadow = kvm_x86_call(get_interrupt_shadow)(vcpu),
+		.cpl = kvm_x86_call(get_cpl)(vcpu),
+		.mode = kvm_pv_mmio_mode(vcpu, l, db),
+	};
 }
 
-/*
- * Code in two pages is rare, and that of L2 lies behind L1's tables:
- * it's read each time, and not remembered here.
- */
-static bool code_is(struct kvm_vcpu *vcpu, unsigned long rip,
-		    const struct insn_bytes *bytes)
+struct kvm_pv_mmio_place kvm_pv_mmio_place_at(struct kvm_vcpu *vcpu,
+					      unsigned long rip,
+					      struct kvm_pv_mmio_cpu cpu)
 {
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
-	struct x86_exception e;
-	u8 code[sizeof(bytes->byte)];
-	gpa_t gpa;
-	int i;
+	union kvm_cpu_role role = vcpu->arch.walk_mmu->cpu_role;
+	unsigned long linear = rip;
+	u64 root = 0;
 
-	for (i = 0; i < bytes->len; i++, gpa++) {
-		if (!i || !offset_in_page(rip + i))
-			gpa = mmu->gva_to_gpa(vcpu, mmu, rip + i,
-					      PFERR_FETCH_MASK, &e);
-		if (gpa == INVALID_GPA ||
-		    kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), &code[i],
-					     offset_in_page(gpa), 1))
-			return false;
+	if (cpu.mode != KVM_PV_MMIO_MODE_64)
+		linear = (u32)(rip + kvm_x86_call(get_segment_base)(vcpu, VCPU_SREG_CS));
+	if (role.base.level == PT32E_ROOT_LEVEL)
+		root = kvm_pdptr_read(vcpu, (linear >> 30) & 3);
+	else if (!role.base.direct)
+		root = kvm_read_cr3(vcpu);
+
+	return kvm_pv_mmio_place(vcpu, linear, root, cpu);
+}
+
+int kvm_pv_mmio_note_code(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_word *word,
+			  gpa_t gpa, const u8 *code, int len)
+{
+	int done, n, shift, nr = 0;
+
+	for (done = 0; done < len; done += n, word++, nr++) {
+		n = min_t(int, len - done, sizeof(u64));
+		shift = max_t(int, offset_in_page(gpa + done) + sizeof(u64) -
+			      PAGE_SIZE, 0);
+		word->where = kvm_pv_mmio_guest_pointer(vcpu,
+							gpa + done - shift);
+		if (!word->where)
+			return 0;
+
+		word->value = 0;
+		word->mask = 0;
+		memcpy((u8 *)&word->value + shift, code + done, n);
+		memset((u8 *)&word->mask + shift, 0xff, n);
 	}
-	return !memcmp(code, bytes->byte, bytes->len);
+	return nr;
+}
+
+static bool read_site(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
+		      const u8 *code)
+{
+	u64 access = kvm_pv_mmio_fetch_access(&site->place);
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvm_pv_mmio_walk walk = {
+		.vcpu = vcpu,
+		.words = site->words,
+		.max_words = PT64_ROOT_MAX_LEVEL,
+		.ignored = PTE_IGNORED,
+	};
+	struct x86_exception e;
+	int nr_code;
+	gpa_t gpa;
+
+	gpa = kvm_pv_mmio_walk_guest(&walk, &site->place, site->place.linear);
+	/* KVM's own walk knows about permissions and reserved bits. */
+	if (gpa == INVALID_GPA ||
+	    gpa != mmu->gva_to_gpa(vcpu, mmu, site->place.linear, access, &e))
+		return false;
+
+	nr_code = kvm_pv_mmio_note_code(vcpu, site->words + walk.nr_words, gpa,
+					code, site->insn.len);
+	site->has_root = walk.nr_words;
+	site->nr_words = walk.nr_words + nr_code;
+	return nr_code && kvm_pv_mmio_unchanged(site->words, site->nr_words,
+						site->words[0].where);
 }
 
 static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
 	u64 generation = kvm_pv_mmio_generation(vcpu);
+	int i;
 
 	if (!sites) {
 		sites = kzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT);
 		vcpu->arch.pv_mmio.sites = sites;
 	} else if (sites->generation != generation) {
-		memset(sites, 0, sizeof(*sites));
+		for (i = 0; i < ARRAY_SIZE(sites->set); i++) {
+			if (sites->set[i])
+				memset(sites->set[i], 0, sizeof(*sites->set[i]));
+		}
+		bitmap_zero(sites->known, 1 << KVM_PV_MMIO_KNOWN_BITS);
 	}
 	if (sites)
 		sites->generation = generation;
 	return sites;
 }
 
-/* No memory to remember it is no reason not to look. */
-static void site_remember(struct kvm_vcpu *vcpu,
-			  const struct kvm_pv_mmio_site *site)
+/* No memory to remember is no reason to fail: the emulator goes on. */
+static struct kvm_pv_mmio_set *get_set(struct kvm_vcpu *vcpu,
+				       unsigned long linear)
 {
 	struct kvm_pv_mmio_sites *sites = get_sites(vcpu);
+	struct kvm_pv_mmio_set **set;
 
-	if (sites)
-		*kvm_pv_mmio_site_slot(sites, site->rip, site->cr3) = *site;
+	if (!sites)
+		return NULL;
+
+	set = &sites->set[hash_long(linear, KVM_PV_MMIO_SET_BITS)];
+	if (!*set)
+		*set = kzalloc(sizeof(**set), GFP_KERNEL_ACCOUNT);
+	return *set;
 }
 
-void kvm_pv_mmio_site_note(struct kvm_vcpu *vcpu, unsigned long rip,
-			   unsigned long cr3, enum kvm_pv_mmio_insn insn)
+/* What is known of @place, whether it still holds or not. */
+static struct kvm_pv_mmio_site *
+find_site(struct kvm_pv_mmio_set *set, const struct kvm_pv_mmio_place *place)
 {
-	struct kvm_pv_mmio_site site = { .rip = rip, .cr3 = cr3, .insn = insn };
+	struct kvm_pv_mmio_site *site;
 
-	site_remember(vcpu, &site);
+	for (site = set->site; site < set->site + KVM_PV_MMIO_WAYS; site++) {
+		if (kvm_pv_mmio_same_place(&site->place, place) &&
+		    site->place.root == place->root)
+			return site;
+	}
+	return NULL;
 }
 
-int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn)
+/*
+ * Which site to give up, if none is empty: the next unused one.  Each that was
+ * used gets a second chance, one for each time, so that more places than there
+ * is room for don't drive one another out.
+ */
+static struct kvm_pv_mmio_site *choose_victim(struct kvm_pv_mmio_set *set)
 {
-	struct kvm_pv_mmio_site site = {
-		.rip = kvm_rip_read(vcpu),
-		.cr3 = kvm_read_cr3(vcpu),
-		.insn = insn,
+	struct kvm_pv_mmio_site *site;
+
+	for (site = set->site; site < set->site + KVM_PV_MMIO_WAYS; site++) {
+		if (!site->nr_words)
+			return site;
+	}
+
+	site = &set->site[set->next];
+	set->next = (set->next + 1) % KVM_PV_MMIO_WAYS;
+	if (site->uses) {
+		site->uses = 0;
+		return NULL;
+	}
+	return site;
+}
+
+bool kvm_pv_mmio_budget_allows(struct kvm_pv_mmio_budget *budget)
+{
+	if (!budget->wait)
+		return true;
+
+	budget->wait--;
+	return false;
+}
+
+void kvm_pv_mmio_budget_note(struct kvm_pv_mmio_budget *budget, bool in_vain)
+{
+	budget->in_vain = in_vain ? min(budget->in_vain + 1, MAX_IN_VAIN) : 0;
+	budget->wait = BIT(max(budget->in_vain - MAX_FREE, 0)) - 1;
+}
+
+bool kvm_pv_mmio_site_may_learn(struct kvm_vcpu *vcpu, unsigned long linear)
+{
+	struct kvm_pv_mmio_set *set = get_set(vcpu, linear);
+
+	return set && kvm_pv_mmio_budget_allows(&set->budget);
+}
+
+/* The caller has the set of @linear. */
+static void note_known(struct kvm_vcpu *vcpu, unsigned long linear)
+{
+	__set_bit(hash_long(linear, KVM_PV_MMIO_KNOWN_BITS),
+		  vcpu->arch.pv_mmio.sites->known);
+}
+
+void kvm_pv_mmio_site_note_rip(struct kvm_vcpu *vcpu, unsigned long rip)
+{
+	if (get_set(vcpu, rip))
+		note_known(vcpu, rip);
+}
+
+void kvm_pv_mmio_site_in_vain(struct kvm_vcpu *vcpu, unsigned long linear)
+{
+	struct kvm_pv_mmio_set *set = get_set(vcpu, linear);
+
+	if (set)
+		kvm_pv_mmio_budget_note(&set->budget, true);
+}
+
+bool kvm_pv_mmio_site_exists(struct kvm_vcpu *vcpu,
+			     const struct kvm_pv_mmio_place *place)
+{
+	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
+
+	if (!set || !find_site(set, place))
+		return false;
+
+	/* Another place of the same hash may have been dropped. */
+	note_known(vcpu, place->linear);
+	return true;
+}
+
+/* What it gives up may not have been worth it, nor the next one then. */
+static void give_up(struct kvm_pv_mmio_set *set, struct kvm_pv_mmio_site *site)
+{
+	if (site->nr_words)
+		kvm_pv_mmio_budget_note(&set->budget,
+					site->uses < KVM_PV_MMIO_WORTH_IT);
+	memset(site, 0, sizeof(*site));
+}
+
+void kvm_pv_mmio_site_drop(struct kvm_vcpu *vcpu,
+			   const struct kvm_pv_mmio_place *place)
+{
+	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
+	struct kvm_pv_mmio_site *site = set ? find_site(set, place) : NULL;
+
+	if (!site)
+		return;
+
+	give_up(set, site);
+	__clear_bit(hash_long(place->linear, KVM_PV_MMIO_KNOWN_BITS),
+		    vcpu->arch.pv_mmio.sites->known);
+}
+
+bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
+			    const struct kvm_pv_mmio_place *place,
+			    const struct kvm_pv_mmio_insn *insn, const u8 *code)
+{
+	struct kvm_pv_mmio_site *victim, site = {
+		.place = *place,
+		.insn = *insn,
 	};
-	struct insn_bytes bytes = insn_bytes(vcpu, insn);
-	int len;
+	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
 
-	if (is_guest_mode(vcpu) ||
-	    offset_in_page(site.rip) + bytes.len > PAGE_SIZE)
-		return code_is(vcpu, site.rip, &bytes) ? bytes.len : 0;
+	if (!set || offset_in_page(place->linear) + insn->len > PAGE_SIZE)
+		return false;
 
-	len = kvm_pv_mmio_site_recall(vcpu, site.rip, site.cr3, insn,
-				      kvm_pv_mmio_generation(vcpu));
-	if (len)
-		return len;
+	victim = choose_victim(set);
+	if (!victim || !read_site(vcpu, &site, code))
+		return false;
 
-	if (!site_learn(vcpu, &site))
-		return 0;
-
-	site_remember(vcpu, &site);
-	return site.len;
+	give_up(set, victim);
+	*victim = site;
+	note_known(vcpu, place->linear);
+	return true;
 }
 
 void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu)
 {
-	kfree(vcpu->arch.pv_mmio.sites);
+	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
+	int i;
+
+	for (i = 0; sites && i < ARRAY_SIZE(sites->set); i++)
+		kfree(sites->set[i]);
+	kfree(sites);
 	vcpu->arch.pv_mmio.sites = NULL;
 	kvfree(vcpu->arch.pv_mmio.l2_sites);
 	vcpu->arch.pv_mmio.l2_sites = NULL;

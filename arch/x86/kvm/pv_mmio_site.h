@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sites: places in the guest's code that KVM has read, and that hold one of
- * the fixed instructions.
+ * Sites: places in the guest's code whose instruction KVM has decoded.
  *
- * A site is read once, where KVM may sleep.  With nested paging KVM isn't told
- * when a guest rewrites or remaps its code, so each exit asks anew whether the
- * bytes and the page table entries that lead to them are still the same.  It
- * asks the memory itself, at addresses that are remembered, with page faults
- * disabled: what isn't at hand just counts as changed.
+ * A site is learned once, where KVM may sleep.  With nested paging KVM isn't
+ * told when a guest rewrites or remaps its code, so each exit asks anew whether
+ * the bytes and the page table entries that lead to them are still the same.
+ * It asks the memory itself, at addresses that are remembered, with page faults
+ * disabled: a word that isn't at hand counts as changed.
+ *
+ * A place is known by its linear address.  Kernel code is mapped alike in all
+ * address spaces: only the top-level page table lies elsewhere, and its entry
+ * has the same value.  So the walk is verified from the root of this exit
+ * downwards, whatever that is.
  */
 #ifndef __KVM_X86_PV_MMIO_SITE_H
 #define __KVM_X86_PV_MMIO_SITE_H
@@ -17,51 +21,80 @@
 #include <linux/uaccess.h>
 
 #include "mmu.h"
+#include "pv_mmio_insn.h"
+#include "pv_mmio_state.h"
 
-#define KVM_PV_MMIO_SITE_BITS	6
+/* Allocated set by set, since most guests ring from a handful of places. */
+#define KVM_PV_MMIO_SET_BITS	6
+#define KVM_PV_MMIO_WAYS	8
 
-/*
- * What a site holds: a store, by its width in bytes, or the hypercall.  Or any
- * instruction that is no load; of that one the bytes aren't watched.
- */
-enum kvm_pv_mmio_insn {
-	KVM_PV_MMIO_STORE1 = 1,
-	KVM_PV_MMIO_STORE2 = 2,
-	KVM_PV_MMIO_STORE4 = 4,
-	KVM_PV_MMIO_STORE8 = 8,
-	KVM_PV_MMIO_HYPERCALL,
-	KVM_PV_MMIO_ANY_STORE,
-};
+/* An instruction lies in one page, and so does each word of it. */
+#define KVM_PV_MMIO_CODE_WORDS	2
+#define KVM_PV_MMIO_SITE_WORDS	(PT64_ROOT_MAX_LEVEL + KVM_PV_MMIO_CODE_WORDS)
 
-/* Fields of a page table entry in long mode. */
-#define KVM_PV_MMIO_INDEX_BITS	9
 #define KVM_PV_MMIO_PTE_ADDRESS	GENMASK_ULL(51, 12)
 
-struct kvm_pv_mmio_pte {
+/* A word of guest memory, and which of its bits must stay as they are. */
+struct kvm_pv_mmio_word {
 	u64 __user *where;
 	u64 value;
+	u64 mask;
 };
 
-/* Accessed and dirty: the CPU sets them, and the translation stays. */
-#define KVM_PV_MMIO_PTE_IGNORED	(PT_ACCESSED_MASK | PT_DIRTY_MASK)
+/* What says which instruction is at a place, beside the guest's memory. */
+struct kvm_pv_mmio_place {
+	unsigned long linear;
+	/* Paging: levels, width of entries, long mode. */
+	u64 role;
+	/* Where the walk starts: CR3 without its flags, or a PDPTE. */
+	u64 root;
+	/* Of the code segment, and above it the CPL, which has its rights. */
+	u32 mode;
+};
+
+#define KVM_PV_MMIO_CPL_SHIFT	8
+#define KVM_PV_MMIO_USER	(3 << KVM_PV_MMIO_CPL_SHIFT)
 
 struct kvm_pv_mmio_site {
-	unsigned long rip;
-	unsigned long cr3;
-	enum kvm_pv_mmio_insn insn;
-	int len;
-	/* A word with the code in it, and which of its bits are code. */
-	u32 __user *code;
-	u32 code_value;
-	u32 code_mask;
-	int nr_ptes;
-	struct kvm_pv_mmio_pte ptes[PT64_ROOT_MAX_LEVEL];
+	struct kvm_pv_mmio_place place;
+	struct kvm_pv_mmio_insn insn;
+	/* How many stores it served since choose_victim() last came by. */
+	u32 uses;
+	u8 nr_words;
+	/* The entry in the top-level table, if there is one, comes first. */
+	bool has_root;
+	struct kvm_pv_mmio_word words[KVM_PV_MMIO_SITE_WORDS];
 };
 
+/*
+ * To learn costs as much as to emulate a few stores.  It was in vain if the site
+ * didn't serve enough of them, as where code is rewritten all the time.  Then
+ * ever more stores go by before the next attempt, and pay next to nothing.
+ */
+#define KVM_PV_MMIO_WORTH_IT	16
+
+struct kvm_pv_mmio_budget {
+	/* How many stores are still to go by. */
+	u8 wait;
+	/* How many attempts in a row were in vain. */
+	u8 in_vain;
+};
+
+struct kvm_pv_mmio_set {
+	struct kvm_pv_mmio_budget budget;
+	/* Which site is the next one to be given up. */
+	u8 next;
+	struct kvm_pv_mmio_site site[KVM_PV_MMIO_WAYS];
+};
+
+#define KVM_PV_MMIO_KNOWN_BITS	9
+
 struct kvm_pv_mmio_sites {
+	/* By a hash of the linear address: whether there may be a site at all. */
+	DECLARE_BITMAP(known, 1 << KVM_PV_MMIO_KNOWN_BITS);
 	/* Memslots say where guest memory is, for as long as they hold. */
 	u64 generation;
-	struct kvm_pv_mmio_site site[1 << KVM_PV_MMIO_SITE_BITS];
+	struct kvm_pv_mmio_set *set[1 << KVM_PV_MMIO_SET_BITS];
 };
 
 /* Callers are not in SMM, so it's the one address space, and in kvm->srcu. */
@@ -70,104 +103,209 @@ static __always_inline u64 kvm_pv_mmio_generation(struct kvm_vcpu *vcpu)
 	return kvm_memslots(vcpu->kvm)->generation;
 }
 
-/* The same code in two address spaces is two sites. */
-static __always_inline struct kvm_pv_mmio_site *
-kvm_pv_mmio_site_slot(struct kvm_pv_mmio_sites *sites, unsigned long rip,
-		      unsigned long cr3)
+/* @root: CR3, or the PDPTE in the CPU's registers where it has these. */
+static __always_inline struct kvm_pv_mmio_place
+kvm_pv_mmio_place(struct kvm_vcpu *vcpu, unsigned long linear, u64 root,
+		  struct kvm_pv_mmio_cpu cpu)
 {
-	return &sites->site[hash_long(rip ^ (cr3 >> PAGE_SHIFT),
-				      KVM_PV_MMIO_SITE_BITS)];
+	return (struct kvm_pv_mmio_place) {
+		.linear = linear,
+		.role = vcpu->arch.walk_mmu->cpu_role.as_u64,
+		.root = root & KVM_PV_MMIO_PTE_ADDRESS,
+		.mode = cpu.mode | cpu.cpl << KVM_PV_MMIO_CPL_SHIFT,
+	};
 }
 
-/* Whether code and page table entries are still what they were when read. */
-static __always_inline bool
-kvm_pv_mmio_unchanged(const struct kvm_pv_mmio_site *site,
-		      const struct kvm_pv_mmio_pte *pte, int nr_ptes,
-		      u64 ignored)
+static inline bool kvm_pv_mmio_is_user(const struct kvm_pv_mmio_place *place)
 {
-	const struct kvm_pv_mmio_pte *end = pte + nr_ptes;
+	return (place->mode & KVM_PV_MMIO_USER) == KVM_PV_MMIO_USER;
+}
+
+/* With which rights the code there is fetched. */
+static inline u64
+kvm_pv_mmio_fetch_access(const struct kvm_pv_mmio_place *place)
+{
+	return PFERR_FETCH_MASK |
+	       (kvm_pv_mmio_is_user(place) ? PFERR_USER_MASK : 0);
+}
+
+static __always_inline bool
+kvm_pv_mmio_same_place(const struct kvm_pv_mmio_place *a,
+		       const struct kvm_pv_mmio_place *b)
+{
+	return a->linear == b->linear && a->role == b->role &&
+	       a->mode == b->mode;
+}
+
+/*
+ * Whether all words, KVM_PV_MMIO_SITE_WORDS at most, are still what they were.
+ * Neither sleeps nor faults.  They are few, and looked at without a loop.  The
+ * @first one may be elsewhere by now.
+ */
+static __always_inline bool
+kvm_pv_mmio_unchanged(const struct kvm_pv_mmio_word *words, int nr_words,
+		      u64 __user *first)
+{
 	bool unchanged = false;
-	u64 value;
-	u32 code;
+	u64 value, changes = 0;
 
 	pagefault_disable();
-	if (!user_read_access_begin(site->code, sizeof(*site->code)))
-		goto out;
+	/*
+	 * No access_ok() and no fence: KVM has put these pointers together from
+	 * memslots, and no guest has a say in which of them is taken.
+	 */
+	__uaccess_begin();
 
-	unsafe_get_user(code, site->code, changed);
-	if ((code ^ site->code_value) & site->code_mask)
-		goto changed;
+#define LOOK_AT(nr, address)						\
+	do {								\
+		const struct kvm_pv_mmio_word *word = &words[nr];	\
+									\
+		unsafe_get_user(value, address, fault);			\
+		changes |= (value ^ word->value) & word->mask;		\
+	} while (0)
 
-	for (; pte < end; pte++) {
-		unsafe_get_user(value, pte->where, changed);
-		if ((value ^ pte->value) & ~ignored)
-			goto changed;
+	switch (nr_words) {
+	case 7:
+		LOOK_AT(6, words[6].where);
+		fallthrough;
+	case 6:
+		LOOK_AT(5, words[5].where);
+		fallthrough;
+	case 5:
+		LOOK_AT(4, words[4].where);
+		fallthrough;
+	case 4:
+		LOOK_AT(3, words[3].where);
+		fallthrough;
+	case 3:
+		LOOK_AT(2, words[2].where);
+		fallthrough;
+	case 2:
+		LOOK_AT(1, words[1].where);
+		fallthrough;
+	default:
+		LOOK_AT(0, first);
 	}
-	unchanged = true;
-changed:
-	user_read_access_end();
-out:
+#undef LOOK_AT
+	unchanged = !changes;
+fault:
+	__uaccess_end();
 	pagefault_enable();
 	return unchanged;
 }
 
-static __always_inline bool
-kvm_pv_mmio_site_unchanged(const struct kvm_pv_mmio_site *site)
-{
-	return kvm_pv_mmio_unchanged(site, site->ptes, site->nr_ptes,
-				     KVM_PV_MMIO_PTE_IGNORED);
-}
-
-/* The site as it was read, NULL if it wasn't.  @generation: of the memslots. */
-static __always_inline struct kvm_pv_mmio_site *
-kvm_pv_mmio_site_find(struct kvm_vcpu *vcpu, unsigned long rip,
-		      unsigned long cr3, enum kvm_pv_mmio_insn insn,
-		      u64 generation)
-{
-	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
-	struct kvm_pv_mmio_site *site;
-
-	if (!sites || sites->generation != generation)
-		return NULL;
-
-	site = kvm_pv_mmio_site_slot(sites, rip, cr3);
-	if (site->rip != rip || site->cr3 != cr3 || site->insn != insn)
-		return NULL;
-
-	return site;
-}
-
-/*
- * The length in bytes of @insn at @rip, for the exit fast path; 0 where the
- * site was never read, or where its bytes or its translation are no longer what
- * they were then.
- */
-static __always_inline int
-kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu, unsigned long rip,
-			unsigned long cr3, enum kvm_pv_mmio_insn insn,
-			u64 generation)
-{
-	struct kvm_pv_mmio_site *site;
-
-	site = kvm_pv_mmio_site_find(vcpu, rip, cr3, insn, generation);
-	return site && kvm_pv_mmio_site_unchanged(site) ? site->len : 0;
-}
-
-/*
- * The same by reading the guest's code at RIP, where KVM may sleep; 0 if the
- * code is another one or can't be told.
- */
-int kvm_pv_mmio_site_read(struct kvm_vcpu *vcpu, enum kvm_pv_mmio_insn insn);
-
-/* Remember what the caller has read. */
-void kvm_pv_mmio_site_note(struct kvm_vcpu *vcpu, unsigned long rip,
-			   unsigned long cr3, enum kvm_pv_mmio_insn insn);
-
-/* NULL if there's no guest memory. */
+/* NULL if there's no guest memory.  What is only read may be read-only. */
 void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa);
 
-/* Note where the code is: at @gpa, in a word that doesn't cross its page. */
-bool kvm_pv_mmio_site_locate(struct kvm_vcpu *vcpu,
-			     struct kvm_pv_mmio_site *site, gpa_t gpa);
+/* Whether the kernel's code is the same by the page tables of @root, too. */
+bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
+			   u64 root);
+
+static __always_inline bool
+kvm_pv_mmio_site_holds(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
+		       const struct kvm_pv_mmio_place *place)
+{
+	if (!kvm_pv_mmio_same_place(&site->place, place))
+		return false;
+
+	if (unlikely(site->place.root != place->root))
+		return kvm_pv_mmio_site_move(vcpu, site, place->root);
+
+	return kvm_pv_mmio_unchanged(site->words, site->nr_words,
+				     site->words[0].where);
+}
+
+/*
+ * Whether a place at @linear may be known: spares others the rest.  Only this
+ * vCPU's thread looks, so it needs no kvm->srcu.  The hashes are as long as the
+ * tables, so that no speculation with a guest's address leaves them.
+ */
+static __always_inline bool kvm_pv_mmio_may_know(struct kvm_vcpu *vcpu,
+						 unsigned long linear)
+{
+	const struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
+
+	return sites && test_bit(hash_long(linear, KVM_PV_MMIO_KNOWN_BITS),
+				 sites->known);
+}
+
+/*
+ * The instruction at @place as it is now, NULL if KVM doesn't know.  For the
+ * exit fast path, too.  The caller is in kvm->srcu, @generation is that of the
+ * memslots, and kvm_pv_mmio_may_know() is true, so that there's a set.
+ */
+static __always_inline const struct kvm_pv_mmio_insn *
+kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
+			const struct kvm_pv_mmio_place *place, u64 generation)
+{
+	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
+	struct kvm_pv_mmio_site *site, *end;
+
+	if (sites->generation != generation)
+		return NULL;
+
+	site = sites->set[hash_long(place->linear, KVM_PV_MMIO_SET_BITS)]->site;
+	for (end = site + KVM_PV_MMIO_WAYS; site < end; site++) {
+		if (kvm_pv_mmio_site_holds(vcpu, site, place)) {
+			site->uses++;
+			return &site->insn;
+		}
+	}
+	return NULL;
+}
+
+/* The same where nothing is known of @place yet. */
+static inline const struct kvm_pv_mmio_insn *
+kvm_pv_mmio_site_know(struct kvm_vcpu *vcpu,
+		      const struct kvm_pv_mmio_place *place)
+{
+	if (!kvm_pv_mmio_may_know(vcpu, place->linear))
+		return NULL;
+
+	return kvm_pv_mmio_site_recall(vcpu, place,
+				       kvm_pv_mmio_generation(vcpu));
+}
+
+/*
+ * Code segments may have a base, and all that is at hand first is RIP.  Let
+ * kvm_pv_mmio_may_know() be true for it, and have the set that it promises.
+ */
+void kvm_pv_mmio_site_note_rip(struct kvm_vcpu *vcpu, unsigned long rip);
+
+/* Whether it's time to learn at @linear; to ask uses up the budget. */
+bool kvm_pv_mmio_site_may_learn(struct kvm_vcpu *vcpu, unsigned long linear);
+
+/* An attempt to learn at @linear came to nothing. */
+void kvm_pv_mmio_site_in_vain(struct kvm_vcpu *vcpu, unsigned long linear);
+
+/* Whether @place was learned, and hasn't been dropped since. */
+bool kvm_pv_mmio_site_exists(struct kvm_vcpu *vcpu,
+			     const struct kvm_pv_mmio_place *place);
+
+/* The code at @place is no longer what it was. */
+void kvm_pv_mmio_site_drop(struct kvm_vcpu *vcpu,
+			   const struct kvm_pv_mmio_place *place);
+
+/*
+ * Remember the instruction at @place, of which @code are the bytes that KVM has
+ * decoded.  False if it can't be.  May sleep.
+ */
+bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
+			    const struct kvm_pv_mmio_place *place,
+			    const struct kvm_pv_mmio_insn *insn,
+			    const u8 *code);
+
+bool kvm_pv_mmio_budget_allows(struct kvm_pv_mmio_budget *budget);
+void kvm_pv_mmio_budget_note(struct kvm_pv_mmio_budget *budget, bool in_vain);
+
+/* Where this CPU is, where there is time to ask for it. */
+struct kvm_pv_mmio_cpu kvm_pv_mmio_cpu(struct kvm_vcpu *vcpu);
+struct kvm_pv_mmio_place kvm_pv_mmio_place_at(struct kvm_vcpu *vcpu,
+					      unsigned long rip,
+					      struct kvm_pv_mmio_cpu cpu);
+
+/* Note the @code at @gpa in up to KVM_PV_MMIO_CODE_WORDS words; how many. */
+int kvm_pv_mmio_note_code(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_word *word,
+			  gpa_t gpa, const u8 *code, int len);
 
 #endif /* __KVM_X86_PV_MMIO_SITE_H */

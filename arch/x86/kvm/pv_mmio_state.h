@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the CPU was doing at an exit, and whether that allows to complete the
- * instruction without the emulator.
+ * What the CPU was doing at an exit, and whether that allows KVM to complete
+ * the instruction without the emulator.
  */
 #ifndef __KVM_X86_PV_MMIO_STATE_H
 #define __KVM_X86_PV_MMIO_STATE_H
@@ -9,6 +9,7 @@
 #include <linux/kvm_host.h>
 
 #include "kvm_cache_regs.h"
+#include "pv_mmio_insn.h"
 #include "smm.h"
 #include "x86.h"
 
@@ -17,8 +18,18 @@ struct kvm_pv_mmio_cpu {
 	unsigned long rflags;
 	u32 interrupt_shadow;
 	u32 cpl;
-	u32 code_is_64_bit;
+	enum kvm_pv_mmio_mode mode;
 };
+
+/* @l and @db: the bits of the code segment. */
+static __always_inline enum kvm_pv_mmio_mode
+kvm_pv_mmio_mode(struct kvm_vcpu *vcpu, bool l, bool db)
+{
+	if (l && is_long_mode(vcpu))
+		return KVM_PV_MMIO_MODE_64;
+
+	return db ? KVM_PV_MMIO_MODE_32 : KVM_PV_MMIO_MODE_16;
+}
 
 /*
  * Whether hardware says that a store, and not a fetch or a walk of the guest's
@@ -34,17 +45,15 @@ static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
 }
 
 /*
- * Whether completing an instruction in 64-bit mode changes nothing but RIP and
- * RFLAGS.RF: no trap behind it, no interrupt shadow that it would clear.
+ * Whether completing an instruction changes nothing but RIP and RFLAGS.RF: no
+ * trap follows it, and there's no interrupt shadow that it would clear.
  */
 static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
 						     struct kvm_pv_mmio_cpu cpu)
 {
-	return !cpu.interrupt_shadow &&
-	       !(cpu.rflags & X86_EFLAGS_TF) && cpu.code_is_64_bit &&
-	       is_long_mode(vcpu) && !is_smm(vcpu) &&
-	       !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
-	       !vcpu->arch.switch_db_regs;
+	return !cpu.interrupt_shadow && !(cpu.rflags & X86_EFLAGS_TF) &&
+	       !is_smm(vcpu) && !vcpu->arch.guest_state_protected &&
+	       !vcpu->guest_debug && !vcpu->arch.switch_db_regs;
 }
 
 /*

@@ -81,7 +81,7 @@ symbol kvm_vcpu_stats_desc;
  KVM_GENERIC_VCPU_STATS@p(),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_fast),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_slow),
-+STATS_DESC_COUNTER(VCPU, pv_mmio_declined_off),
++STATS_DESC_COUNTER(VCPU, pv_mmio_learned),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_declined_state),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_declined_address),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_declined_ram),

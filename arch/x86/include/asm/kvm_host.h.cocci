@@ -35,7 +35,7 @@ position p;
  ...
 +	u64 pv_mmio_fast;
 +	u64 pv_mmio_slow;
-+	u64 pv_mmio_declined_off;
++	u64 pv_mmio_learned;
 +	u64 pv_mmio_declined_state;
 +	u64 pv_mmio_declined_address;
 +	u64 pv_mmio_declined_ram;

@@ -10,9 +10,15 @@
 struct kvm_pv_mmio_l2_sites;
 struct kvm_pv_mmio_sites;
 
+/* Bits: the VMM has turned them off; */
+#define KVM_PV_MMIO_NO_STORES_VMM	0
+/* the guest's memory is encrypted, so that KVM can't read its code. */
+#define KVM_PV_MMIO_NO_STORES_SEV	1
+
 /* All-zero is the state of a new VM: the store is on, the hypercall off. */
 struct kvm_pv_mmio_vm {
-	bool store_off;
+	/* KVM_PV_MMIO_NO_STORES_*: why all stores go to the emulator. */
+	unsigned long no_stores;
 	bool hypercall_on;
 };
 

@@ -1,20 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Where a fault goes to the emulator: MMIO, in all paging modes.
+// MMIO, in all paging modes: what is known goes its own way, ahead of the walk of
+// KVM's tables if the fault says what it is, else ahead of the emulator.
 
 // expect 1
-@emulate@
+@header@
 position p;
-identifier vcpu, addr, direct, code;
-symbol r;
+@@
+ #include "spte.h"@p
++#include "pv_mmio_store.h"
+
+// expect 1
+@serve@
+position p;
+identifier vcpu, addr, code;
+symbol direct, r;
 expression E;
 @@
  kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 code, ...)
  {
  ...
- bool direct = E;
- <...
-+	if (kvm_pv_mmio_store(vcpu, addr, direct, code, &r))
+ bool direct = E@p;
++	if (kvm_pv_mmio_serve_early(vcpu, addr, direct, code, &r))
 +		return r;
- return x86_emulate_instruction@p(...);
+ ...
+ }
+
+// expect 1
+@emulate@
+position p;
+identifier vcpu, addr, code;
+symbol direct;
+expression type, insn, len;
+@@
+ kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 code, ...)
+ {
+ <...
+-return x86_emulate_instruction@p(vcpu, addr, type, insn, len);
++return kvm_pv_mmio_emulate(vcpu, addr, direct, code, type, insn, len);
  ...>
  }

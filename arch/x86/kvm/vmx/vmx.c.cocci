@@ -24,8 +24,7 @@ identifier vcpu;
  ...>
  }
 
-// Ahead of the length-0 ioeventfds, whose store is skipped by the length that
-// hardware may or may not have told; a load isn't for them.
+// Ioeventfds of length 0.
 // expect 1
 @misconfig@
 position p;
@@ -33,13 +32,8 @@ identifier vcpu, gpa;
 @@
  handle_ept_misconfig(struct kvm_vcpu *vcpu)
  {
- gpa_t gpa;
-+	int r;
- ...
- gpa = vmcs_read64@p(GUEST_PHYSICAL_ADDRESS);
-+	if (kvm_pv_mmio_store(vcpu, gpa, true, 0, &r))
-+		return r;
-+	if (vmx_fast_mmio_is_load(vcpu, gpa))
-+		return kvm_mmu_page_fault(vcpu, gpa, PFERR_RSVD_MASK, NULL, 0);
- ...
+ <...
+-!is_guest_mode(vcpu) && !kvm_io_bus_write@p(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)
++vmx_fast_mmio_write(vcpu, gpa)
+ ...>
  }

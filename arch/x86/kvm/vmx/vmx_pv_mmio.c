@@ -14,17 +14,35 @@
 #define IO_IS_IN	BIT(3)
 #define IO_IS_STRING	BIT(4)
 
-static __always_inline struct kvm_pv_mmio_cpu vmx_pv_mmio_cpu(void)
+static __always_inline struct kvm_pv_mmio_cpu
+vmx_pv_mmio_cpu(struct kvm_vcpu *vcpu)
 {
+	u32 cs = vmcs_read32(GUEST_CS_AR_BYTES);
+
 	return (struct kvm_pv_mmio_cpu) {
 		.rflags = vmcs_readl(GUEST_RFLAGS),
 		.interrupt_shadow = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) &
 				    (GUEST_INTR_STATE_STI |
 				     GUEST_INTR_STATE_MOV_SS),
 		.cpl = VMX_AR_DPL(vmcs_read32(GUEST_SS_AR_BYTES)),
-		.code_is_64_bit = vmcs_read32(GUEST_CS_AR_BYTES) &
-				  VMX_AR_L_MASK,
+		.mode = kvm_pv_mmio_mode(vcpu, cs & VMX_AR_L_MASK,
+					 cs & VMX_AR_DB_MASK),
 	};
+}
+
+/*
+ * An instruction that completes clears RF, which Intel's CPUs set in what they
+ * save at an EPT misconfiguration: that instruction hasn't completed.
+ */
+static __always_inline fastpath_t
+vmx_completed(struct kvm_vcpu *vcpu, unsigned long rflags, fastpath_t ret)
+{
+	if (ret == EXIT_FASTPATH_REENTER_GUEST && rflags & X86_EFLAGS_RF) {
+		vmcs_writel(GUEST_RFLAGS, rflags & ~X86_EFLAGS_RF);
+		/* A tracepoint may have read it before. */
+		to_vmx(vcpu)->rflags &= ~X86_EFLAGS_RF;
+	}
+	return ret;
 }
 
 static __always_inline unsigned long vmx_next_rip(unsigned long rip)
@@ -32,87 +50,118 @@ static __always_inline unsigned long vmx_next_rip(unsigned long rip)
 	return rip + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 }
 
-bool vmx_fast_mmio_is_load(struct kvm_vcpu *vcpu, gpa_t gpa)
+/*
+ * Only few exits are for these, so the index spares the others the bus.  Where
+ * there's no index, the bus has none, but for want of memory.
+ */
+bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	return !is_guest_mode(vcpu) &&
-	       kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
-					       gpa) &&
-	       __kvm_fast_mmio_is_load(vcpu);
+	if (is_guest_mode(vcpu))
+		return false;
+
+	if (READ_ONCE(vcpu->kvm->ioeventfd_index)) {
+		if (!kvm_ioeventfd_may_find_wildcard(vcpu->kvm,
+						     KVM_FAST_MMIO_BUS, gpa))
+			return false;
+		if (kvm_pv_mmio_store_enabled(vcpu) &&
+		    kvm_fast_mmio_is_load(vcpu))
+			return false;
+	}
+	return !kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL);
 }
 
-/*
- * Any store to a length-0 ioeventfd.  Only real hardware tells its length on
- * an EPT misconfiguration.
- */
-static __always_inline fastpath_t
-vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu)
+/* Code segments with a base, PDPTEs in the VMCS, or no paging at all. */
+static noinline void vmx_locate_legacy_code(struct kvm_vcpu *vcpu,
+					    struct kvm_pv_mmio_exit *exit)
 {
-	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	struct kvm_pv_mmio_cpu cpu;
-	unsigned long rip;
+	union kvm_cpu_role role = vcpu->arch.walk_mmu->cpu_role;
 
-	if (static_cpu_has(X86_FEATURE_HYPERVISOR) ||
-	    !kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
-					     gpa) ||
-	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
+	exit->linear_rip = (u32)(exit->rip + vmcs_readl(GUEST_CS_BASE));
+	if (role.base.level == PT32E_ROOT_LEVEL)
+		exit->root = vmcs_read64(GUEST_PDPTR0 +
+					 2 * (exit->linear_rip >> 30));
+	else if (!role.base.direct)
+		exit->root = vmcs_readl(GUEST_CR3);
+}
+
+/* The code's linear address, and where its translation starts. */
+static __always_inline void vmx_locate_code(struct kvm_vcpu *vcpu,
+					    struct kvm_pv_mmio_exit *exit)
+{
+	if (likely(exit->cpu.mode == KVM_PV_MMIO_MODE_64)) {
+		exit->linear_rip = exit->rip;
+		exit->root = vmcs_readl(GUEST_CR3);
+	} else {
+		vmx_locate_legacy_code(vcpu, exit);
+	}
+}
+
+/* Only real hardware tells the length on an EPT misconfiguration. */
+static __always_inline fastpath_t
+vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_exit *exit)
+{
+	if (!kvm_ioeventfd_may_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
+					     exit->gpa))
 		return EXIT_FASTPATH_NONE;
 
-	cpu = vmx_pv_mmio_cpu();
-	if (!kvm_pv_mmio_may_skip_access(vcpu, cpu))
-		return EXIT_FASTPATH_NONE;
+	if (!static_cpu_has(X86_FEATURE_HYPERVISOR))
+		exit->next_rip = vmx_next_rip(exit->rip);
+	if (unlikely(exit->cpu.mode != KVM_PV_MMIO_MODE_64))
+		exit->next_rip = (u32)exit->next_rip;
+	return kvm_fast_mmio_fastpath(vcpu, exit);
+}
 
-	rip = vmcs_readl(GUEST_RIP);
-	return kvm_fast_mmio_fastpath(vcpu, gpa, (struct kvm_fast_mmio_exit) {
+/* Not inline: what is no doorbell shall not save registers for it. */
+static noinline fastpath_t
+vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
+{
+	struct kvm_pv_mmio_exit exit = {
+		.gpa = gpa,
 		.rip = rip,
-		.next_rip = vmx_next_rip(rip),
-		.cr3 = vmcs_readl(GUEST_CR3),
-		.rflags = cpu.rflags,
-	});
+		.cpu = vmx_pv_mmio_cpu(vcpu),
+	};
+	fastpath_t ret;
+
+	vmx_locate_code(vcpu, &exit);
+	/* Where the segment has a base, another address was asked for. */
+	if (unlikely(exit.linear_rip != rip) &&
+	    !kvm_pv_mmio_may_know(vcpu, exit.linear_rip))
+		return EXIT_FASTPATH_NONE;
+
+	ret = vmx_fast_mmio_fastpath(vcpu, &exit);
+	if (ret == EXIT_FASTPATH_NONE)
+		ret = kvm_pv_mmio_fastpath(vcpu, &exit);
+	return vmx_completed(vcpu, exit.cpu.rflags, ret);
 }
 
 /* All of the exit reason: no exit from an enclave, no bus lock. */
 fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
 {
-	struct kvm_pv_mmio_cpu cpu;
-	int width;
+	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
+	unsigned long rip = vmcs_readl(GUEST_RIP);
 
-	width = kvm_pv_mmio_width(vcpu);
-	if (!width)
-		return vmx_fast_mmio_fastpath(vcpu);
-
-	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
+	if (!kvm_pv_mmio_may_ring(vcpu, gpa, rip) ||
+	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
 		return EXIT_FASTPATH_NONE;
 
-	cpu = vmx_pv_mmio_cpu();
-	if (cpu.cpl || !kvm_pv_mmio_may_skip_access(vcpu, cpu))
-		return EXIT_FASTPATH_NONE;
-
-	return kvm_pv_mmio_fastpath(vcpu, width, (struct kvm_pv_mmio_exit) {
-		.gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS),
-		.rip = vmcs_readl(GUEST_RIP),
-		.cr3 = vmcs_readl(GUEST_CR3),
-		.rflags = cpu.rflags,
-	});
+	return vmx_store_fastpath(vcpu, gpa, rip);
 }
 
 /* Not inline: other hypercalls shall not save registers for this one. */
 static noinline fastpath_t vmx_hc_fastpath(struct kvm_vcpu *vcpu)
 {
-	struct kvm_pv_mmio_cpu cpu;
-	unsigned long rip;
+	unsigned long rip = vmcs_readl(GUEST_RIP);
+	struct kvm_pv_mmio_exit exit = {
+		.rip = rip,
+		.next_rip = vmx_next_rip(rip),
+		.cpu = vmx_pv_mmio_cpu(vcpu),
+	};
 
 	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_VMCALL)
 		return EXIT_FASTPATH_NONE;
 
-	cpu = vmx_pv_mmio_cpu();
-	if (cpu.cpl || !kvm_pv_mmio_may_skip(vcpu, cpu))
-		return EXIT_FASTPATH_NONE;
-
-	rip = vmcs_readl(GUEST_RIP);
-	return kvm_hc_mmio_write_fastpath(vcpu, (struct hc_mmio_write_exit) {
-		.next_rip = vmx_next_rip(rip),
-		.rflags = cpu.rflags,
-	});
+	return vmx_completed(vcpu, exit.cpu.rflags,
+			     kvm_hc_mmio_write_fastpath(vcpu, &exit));
 }
 
 fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
@@ -123,24 +172,29 @@ fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
 	return vmx_hc_fastpath(vcpu);
 }
 
+static noinline fastpath_t vmx_out_fastpath(struct kvm_vcpu *vcpu,
+					    u32 qualification)
+{
+	struct kvm_pv_mmio_cpu cpu = vmx_pv_mmio_cpu(vcpu);
+
+	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_IO_INSTRUCTION ||
+	    cpu.mode != KVM_PV_MMIO_MODE_64 || !kvm_pv_mmio_may_skip(vcpu, cpu))
+		return EXIT_FASTPATH_NONE;
+
+	return vmx_completed(vcpu, cpu.rflags,
+			     kvm_pio_fastpath(vcpu, qualification >> 16,
+					      (qualification & IO_SIZE) + 1,
+					      vmx_next_rip(vmcs_readl(GUEST_RIP))));
+}
+
 fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
 {
-	struct kvm_pv_mmio_cpu cpu;
-	u32 qualification;
+	u32 qualification = vmx_get_exit_qual(vcpu);
 
-	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_IO_INSTRUCTION)
+	if (qualification & (IO_IS_STRING | IO_IS_IN) ||
+	    !kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
+				    qualification >> 16))
 		return EXIT_FASTPATH_NONE;
 
-	qualification = vmcs_readl(EXIT_QUALIFICATION);
-	if (qualification & (IO_IS_STRING | IO_IS_IN))
-		return EXIT_FASTPATH_NONE;
-
-	cpu = vmx_pv_mmio_cpu();
-	if (!kvm_pv_mmio_may_skip(vcpu, cpu))
-		return EXIT_FASTPATH_NONE;
-
-	return kvm_pio_fastpath(vcpu, qualification >> 16,
-				(qualification & IO_SIZE) + 1,
-				vmx_next_rip(vmcs_readl(GUEST_RIP)),
-				cpu.rflags);
+	return vmx_out_fastpath(vcpu, qualification);
 }
