@@ -20,3 +20,19 @@ expression E;
 +		return svm_pio_fastpath(vcpu);
  ...
  }
+
+// An exit seldom finds another TPR than the LAPIC's.  To set the same one again
+// costs some 100 instructions, at each exit there is.
+// expect 1
+@tpr@
+position p;
+identifier vcpu, cr8;
+@@
+ sync_cr8_to_lapic(struct kvm_vcpu *vcpu)
+ {
+ <...
+-kvm_set_cr8@p(vcpu, cr8);
++if (cr8 != kvm_get_cr8(vcpu))
++	kvm_set_cr8(vcpu, cr8);
+ ...>
+ }
