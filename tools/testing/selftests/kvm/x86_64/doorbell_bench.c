@@ -4,152 +4,92 @@
  * Prints one JSON object per figure on stdout and nothing else.
  */
 #include "doorbell_bench_cases.h"
-#include "doorbell_listener.h"
+#include "pv_mmio_l2.h"
 
-struct bench_vm {
-	struct kvm_vm *vm;
-	struct kvm_vcpu *vcpu;
-	struct kvm_regs start;
-	enum bus bus;
-	enum layout layout;
-	u32 count;
-	u64 addr;		/* of the access under test */
-	int doorbell, bystanders;
-	u64 nr_accesses, nr_exits, nr_signals;
-	struct doorbell_listener listener;
-};
-
-/* The last one registered is the doorbell, or all are bystanders. */
-static void register_ioeventfds(struct bench_vm *b)
+static void set_access(struct bench_vm *b, const struct bench_case *c)
 {
-	bool rings = b->bus != NO_DOORBELL;
-	u32 i;
+	const struct bench_access *a = c->access;
 
-	for (i = 0; i < b->count - rings; i++)
-		bench_ioeventfd(b->vm, b->bus, b->bystanders, bench_addr(b->bus, b->layout, i),
-				bench_other_value(b->layout, i), 0);
-	b->addr = bench_addr(b->bus, rings ? b->layout : SPREAD, i);
-	if (rings)
-		bench_ioeventfd(b->vm, b->bus, b->doorbell, b->addr, VALUE, 0);
-	if (b->bus != PORT)
-		virt_pg_map(b->vm, b->addr, b->addr);
-}
-
-/* So that the listener can take the guest's time for its own. */
-static void share_tsc(struct kvm_vcpu *vcpu)
-{
-	u64 offset = 0;
-
-	vcpu_device_attr_set(vcpu, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, &offset);
-}
-
-static void bench_vm_create(struct bench_vm *b)
-{
-	b->vm = vm_create_with_one_vcpu(&b->vcpu, NULL);
-	vcpu_regs_get(b->vcpu, &b->start);
-	if (options.listener)
-		share_tsc(b->vcpu);
-	b->doorbell = eventfd_create();
-	b->bystanders = eventfd_create();
-	b->nr_accesses = NR_WARMUP + options.samples;
-	register_ioeventfds(b);
-}
-
-static void bench_vm_free(struct bench_vm *b)
-{
-	close(b->doorbell);
-	close(b->bystanders);
-	kvm_vm_free(b->vm);
+	if (!a)
+		a = host_cpu_is_amd ? &access_vmmcall : &access_vmcall;
+	bench_vm_place(b, a->start, a->end);
+	bench_guest.rewrites_at = a->rewritten ? a->rewritten - a->start : 0;
+	bench_guest.regs = c->regs;
+	if (c->addr_in == ADDR_RBX)
+		bench_guest.regs.rbx = b->addr;
+	else if (c->addr_in == ADDR_RDX)
+		bench_guest.regs.rdx = b->addr;
+	bench_guest.nr_accesses = b->nr_accesses;
+	bench_guest.stops_every = bench_stops_every(c);
 }
 
 static void set_guest(struct bench_vm *b, const struct bench_case *c)
 {
-	void (*hypercall)(void) = host_cpu_is_amd ? guest_vmmcall : guest_vmcall;
 	struct kvm_regs regs = b->start;
 
-	regs.rip = (u64)(c->guest ?: hypercall);
+	regs.rip = (u64)(c->in_l2 ? guest_ring_in_l2 : guest_ring);
 	vcpu_regs_set(b->vcpu, &regs);
-	guest_regs = c->regs;
-	if (c->addr_in == ADDR_RBX)
-		guest_regs.rbx = b->addr;
-	else if (c->addr_in == ADDR_RDX)
-		guest_regs.rdx = b->addr;
-	guest_nr_accesses = b->nr_accesses;
-	guest_listener = options.listener;
-	sync_global_to_guest(b->vm, guest_regs);
-	sync_global_to_guest(b->vm, guest_nr_accesses);
-	sync_global_to_guest(b->vm, guest_listener);
-	b->nr_exits = 0;
-	b->nr_signals = 0;
+	set_access(b, c);
+	sync_global_to_guest(b->vm, bench_guest);
+}
+
+static void set_vm(struct bench_vm *b, const struct bench_case *c)
+{
 	if (kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		vm_enable_cap(b->vm, KVM_CAP_X86_HC_MMIO_WRITE, c->needs_hc_mmio_write);
+	if (kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		vm_enable_cap(b->vm, KVM_CAP_X86_PV_MMIO, !c->turned_off);
+	if (c->zone)
+		kvm_vm_register_coalesced_io(b->vm, bench_guest.regs.rdx, sizeof(u16),
+					     c->zone == PORT_ZONE);
 }
 
-static bool is_expected_exit(struct bench_vm *b)
+static void unset_vm(struct bench_vm *b, const struct bench_case *c)
 {
-	struct kvm_run *run = b->vcpu->run;
-	u16 value;
-
-	memcpy(&value, run->mmio.data, sizeof(value));
-	return run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write && run->mmio.len == 2 &&
-	       run->mmio.phys_addr == b->addr && value == VALUE;
+	if (c->zone)
+		kvm_vm_unregister_coalesced_io(b->vm, bench_guest.regs.rdx, sizeof(u16),
+					       c->zone == PORT_ZONE);
 }
 
-static void run_guest(struct bench_vm *b, const struct bench_case *c)
+static void check_count(const struct bench_case *c, const char *what, u64 got, u64 expected)
 {
-	int err;
-
-	/* Nothing but KVM_RUN in the loop: it is part of what is measured. */
-	run_limit_start();
-	while (!(err = __vcpu_run(b->vcpu)) && is_expected_exit(b)) {
-		b->nr_exits++;
-		TEST_ASSERT(c->to_userspace && b->nr_exits <= b->nr_accesses,
-			    "%s must not exit to the VMM %lu times", c->name, b->nr_exits);
-	}
-	TEST_ASSERT(!err, "%s must come to its end, KVM_RUN ended with errno %d", c->name, errno);
-	run_limit_stop();
-	TEST_ASSERT(get_ucall(b->vcpu, NULL) == UCALL_DONE,
-		    "%s must come to its end, it left with exit %u (%s)", c->name,
-		    b->vcpu->run->exit_reason, exit_reason_str(b->vcpu->run->exit_reason));
+	TEST_ASSERT(got == expected, "%s must %s %lu times, it did %lu times", c->name, what,
+		    expected, got);
 }
 
-/* The guest stops behind each doorbell, until the listener sleeps again. */
-static void run_guest_with_listener(struct bench_vm *b, const struct bench_case *c)
+/* Where the vCPU is now, it was during the last access. */
+static void check_mode(struct bench_vm *b, const struct bench_case *c)
 {
-	struct doorbell_listener *l = &b->listener;
-	u64 i;
+	struct kvm_sregs sregs;
 
-	doorbell_listener_start(l, b->doorbell, addr_gva2hva(b->vm, (u64)guest_rang_at),
-				b->nr_accesses);
-	for (i = 1; i <= b->nr_accesses; i++) {
-		TEST_ASSERT(!vcpu_run_bounded(b->vcpu) &&
-			    get_ucall(b->vcpu, NULL) == UCALL_SYNC,
-			    "%s must ring and then stop, it left with exit %u (%s)", c->name,
-			    b->vcpu->run->exit_reason, exit_reason_str(b->vcpu->run->exit_reason));
-		doorbell_listener_settle(l, i);
-	}
-	b->nr_signals = l->nr_wakes;
-	run_guest(b, c);
+	vcpu_sregs_get(b->vcpu, &sregs);
+	TEST_ASSERT(!c->at_cpl3 || (sregs.cs.selector & 3) == 3, "%s must run at CPL 3", c->name);
+	TEST_ASSERT(b->shape.spaces == 1 || sregs.cr3 == bench_vm_last_cr3(b),
+		    "%s must end in the last address space in turn, CR3 is 0x%llx", c->name,
+		    sregs.cr3);
+	TEST_ASSERT(!options.pcid || sregs.cr4 & X86_CR4_PCIDE, "%s must run with PCIDs", c->name);
 }
 
-/* A figure of something that was no doorbell must not be printed. */
-static void check_guest(struct bench_vm *b, const struct bench_case *c)
+/* A figure of something that did not happen as it says must not be printed. */
+static void check_guest(struct bench_vm *b, const struct bench_case *c, u64 nr_vm_exits)
 {
-	u64 rings = c->bus == NO_DOORBELL ? 0 : b->nr_accesses;
-	u64 exits = c->to_userspace ? b->nr_accesses : 0;
-	u64 got = b->nr_signals + eventfd_take(b->doorbell);
-	u64 others = eventfd_take(b->bystanders);
+	u64 n = b->nr_accesses;
 
-	TEST_ASSERT(got == rings, "%s must signal its eventfd %lu times, it did %lu times",
-		    c->name, rings, got);
-	TEST_ASSERT(!others, "%s must not signal others' eventfds, it did %lu times",
-		    c->name, others);
-	TEST_ASSERT(b->nr_exits == exits, "%s must exit to the VMM %lu times, it did %lu times",
-		    c->name, exits, b->nr_exits);
+	check_count(c, "signal its eventfd", b->nr_signals + eventfd_take(b->doorbell),
+		    c->bus == NO_DOORBELL ? 0 : n);
+	check_count(c, "signal others' eventfds", eventfd_take(b->bystanders), 0);
+	check_count(c, "exit to the VMM", b->nr_exits, c->exits == EXITS_NEVER ? 0 : n);
+	check_count(c, "go to the ring", b->nr_coalesced, c->zone ? n : 0);
+	sync_global_from_guest(b->vm, guest_nr_rewrites);
+	check_count(c, "be rewritten", guest_nr_rewrites, bench_guest.rewrites_at ? n : 0);
+	check_mode(b, c);
 	sync_global_from_guest(b->vm, guest_result);
 	TEST_ASSERT(!c->checks_result || (s64)guest_result == c->result,
 		    "%s must return %ld, it returned %ld", c->name, (long)c->result,
 		    (long)guest_result);
+	TEST_ASSERT(!c->arrived || (c->arrived(b) && nr_vm_exits >= n),
+		    "%s must reach KVM's device %lu times, there were %lu exits", c->name, n,
+		    nr_vm_exits);
 }
 
 static int compare_ticks(const void *a, const void *b)
@@ -161,23 +101,28 @@ static int compare_ticks(const void *a, const void *b)
 
 static void print_figure(struct bench_vm *b, const char *name, const char *suffix, u32 *ticks)
 {
-	u32 *samples = ticks + NR_WARMUP;
+	const struct bench_shape *s = &b->shape;
+	u32 *samples = ticks + b->nr_warmup;
 
-	qsort(samples, options.samples, sizeof(*samples), compare_ticks);
-	fprintf(json, "{\"case\": \"%s%s\", \"ioeventfds\": %u, ", name, suffix, b->count);
-	fprintf(json, "\"layout\": \"%s\", ", layout_names[b->layout]);
-	fprintf(json, "\"min\": %u, \"median\": %u, ", samples[0], samples[options.samples / 2]);
-	fprintf(json, "\"samples\": %u, \"unit\": \"%s\"}\n", options.samples, options.unit);
+	qsort(samples, b->nr_samples, sizeof(*samples), compare_ticks);
+	fprintf(json, "{\"case\": \"%s%s\", \"ioeventfds\": %u, ", name, suffix, s->count);
+	fprintf(json, "\"layout\": \"%s\", ", layout_names[s->layout]);
+	fprintf(json, "\"address_spaces\": %u, \"pcid\": %s, \"places\": %u, ", s->spaces,
+		options.pcid ? "true" : "false", s->places);
+	fprintf(json, "\"min\": %u, \"median\": %u, ", samples[0], samples[b->nr_samples / 2]);
+	fprintf(json, "\"samples\": %lu, \"unit\": \"%s\"}\n", b->nr_samples, options.unit);
 }
 
 static void run_case(struct bench_vm *b, const struct bench_case *c)
 {
+	u64 nr_vm_exits;
+
 	set_guest(b, c);
-	if (options.listener)
-		run_guest_with_listener(b, c);
-	else
-		run_guest(b, c);
-	check_guest(b, c);
+	set_vm(b, c);
+	nr_vm_exits = bench_vm_count_exits(b);
+	bench_vm_run(b, c);
+	check_guest(b, c, bench_vm_count_exits(b) - nr_vm_exits);
+	unset_vm(b, c);
 	sync_global_from_guest(b->vm, guest_cycles);
 	print_figure(b, c->name, options.listener ? "_listener" : "", guest_cycles);
 	if (options.listener) {
@@ -186,42 +131,60 @@ static void run_case(struct bench_vm *b, const struct bench_case *c)
 	}
 }
 
-/* The vCPU stays in L2: leave it there, and come with the next one. */
-static void run_in_l2(struct bench_vm *b, const struct bench_case *c)
+/* The vCPU stays in L2 or at CPL 3: leave it there, and come with the next one. */
+static void run_case_and_vm(struct bench_vm *b, const struct bench_case *c)
 {
-	l2_create(b->vm);
+	if (c->in_l2)
+		l2_create(b->vm);
+	else
+		bench_vm_enter_user_mode(b);
 	run_case(b, c);
 	bench_vm_free(b);
-	b->vm = NULL;
+}
+
+/* Do options ask for anything but one address space without PCIDs, and one place? */
+static bool guest_moves(void)
+{
+	return options.pcid || options.nr_spaces > 1 || options.spaces[0] > 1 ||
+	       options.nr_places > 1 || options.places[0] > 1;
 }
 
 static const char *why_skip(const struct bench_case *c)
 {
 	if (c->needs_hc_mmio_write && !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		return "KVM_CAP_X86_HC_MMIO_WRITE is not offered";
+	if (c->zone == MMIO_ZONE && !kvm_has_cap(KVM_CAP_COALESCED_MMIO))
+		return "KVM_CAP_COALESCED_MMIO is not offered";
+	if (c->zone == PORT_ZONE && !kvm_has_cap(KVM_CAP_COALESCED_PIO))
+		return "KVM_CAP_COALESCED_PIO is not offered";
+	if (options.pcid && !kvm_cpu_has(X86_FEATURE_PCID))
+		return "the CPU has no PCID";
+	if ((c->in_l2 || c->at_cpl3) && guest_moves())
+		return "it stays in one address space, at one place";
 
 	return c->in_l2 ? l2_lacks() : NULL;
 }
 
+/* The listener is there to be rung, and is waited for where nothing else is. */
 static bool is_wanted(int i, enum bus bus)
 {
 	return (options.selected & BIT_ULL(i)) && cases[i].bus == bus &&
-	       (bus != NO_DOORBELL || !options.listener);
+	       !(options.listener && (bus == NO_DOORBELL || cases[i].exits));
 }
 
 /* Many take long to register: do it once for all cases that ring alike. */
-static void run_cases(enum bus bus, u32 count, enum layout layout)
+static void run_cases(const struct bench_shape *shape)
 {
-	struct bench_vm b = { .bus = bus, .count = count, .layout = layout };
+	struct bench_vm b = {};
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (!is_wanted(i, bus) || why_skip(&cases[i]))
+		if (!is_wanted(i, shape->bus) || why_skip(&cases[i]))
 			continue;
 		if (!b.vm)
-			bench_vm_create(&b);
-		if (cases[i].in_l2)
-			run_in_l2(&b, &cases[i]);
+			bench_vm_create(&b, shape);
+		if (cases[i].in_l2 || cases[i].at_cpl3)
+			run_case_and_vm(&b, &cases[i]);
 		else
 			run_case(&b, &cases[i]);
 	}
@@ -229,16 +192,27 @@ static void run_cases(enum bus bus, u32 count, enum layout layout)
 		bench_vm_free(&b);
 }
 
-static void run_layouts(u32 count)
+static void run_layouts(struct bench_shape *s)
 {
-	enum layout layout;
-	enum bus bus;
+	for (s->layout = 0; s->layout < NR_LAYOUTS; s->layout++) {
+		for (s->bus = NO_DOORBELL; s->bus < NR_BUSES; s->bus++) {
+			if ((options.layouts & BIT(s->layout)) &&
+			    bench_layout_holds(s->bus, s->layout, s->count))
+				run_cases(s);
+		}
+	}
+}
 
-	for (layout = 0; layout < NR_LAYOUTS; layout++) {
-		for (bus = NO_DOORBELL; bus < NR_BUSES; bus++) {
-			if ((options.layouts & BIT(layout)) &&
-			    bench_layout_holds(bus, layout, count))
-				run_cases(bus, count, layout);
+/* Of one of both lists, there is nothing but a 1. */
+static void run_rounds(struct bench_shape *s)
+{
+	int i, j;
+
+	for (i = 0; i < options.nr_spaces; i++) {
+		for (j = 0; j < options.nr_places; j++) {
+			s->spaces = options.spaces[i];
+			s->places = options.places[j];
+			run_layouts(s);
 		}
 	}
 }
@@ -252,10 +226,11 @@ int main(int argc, char **argv)
 {
 	static const struct bench_program program = {
 		.name = "doorbell_bench",
-		.options = "hu:s:n:l:wc:",
+		.options = "hu:s:n:l:wa:ip:c:",
 		.case_name = case_name,
 		.nr_cases = ARRAY_SIZE(cases),
 	};
+	struct bench_shape shape = {};
 	int i;
 
 	bench_parse(&program, argc, argv);
@@ -264,7 +239,9 @@ int main(int argc, char **argv)
 			fprintf(json, "{\"case\": \"%s\", \"skipped\": \"%s\"}\n", cases[i].name,
 				why_skip(&cases[i]));
 	}
-	for (i = 0; i < options.nr_counts; i++)
-		run_layouts(options.counts[i]);
+	for (i = 0; i < options.nr_counts; i++) {
+		shape.count = options.counts[i];
+		run_rounds(&shape);
+	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #define MAX_COUNTS	16
 /* A bus takes a thousand devices that are no ioeventfds, KVM's own among them. */
 #define MAX_ZONES	990
+#define MAX_ROUND	1024	/* address spaces or places of code */
 #define VALUE		0x1234
 
 /* What an ioeventfd is registered for; all but the last have DATAMATCH. */
@@ -29,10 +30,15 @@ struct bench_options {
 	u32 nr_counts;
 	u32 zones[MAX_COUNTS];
 	u32 nr_zones;
+	u32 spaces[MAX_COUNTS];	/* numbers of address spaces */
+	u32 nr_spaces;
+	u32 places[MAX_COUNTS];	/* numbers of places of code */
+	u32 nr_places;
 	u32 layouts;		/* a bit for each */
 	u64 selected;		/* a bit for each case */
 	bool listener;
 	bool ringing;
+	bool pcid;
 };
 
 struct bench_program {

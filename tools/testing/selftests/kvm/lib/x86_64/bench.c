@@ -45,6 +45,12 @@ static const struct {
 	{ 'w', "            with a thread asleep on the eventfd: case_listener is what the\n"
 	       "                  guest pays, case_wake the way from there to the thread" },
 	{ 'r', "            while two vCPUs ring" },
+	{ 'a', "NUMBER,...  of address spaces that the guest rings from in turn, 1 to 1024: each\n"
+	       "                  has a top-level page table of its own with the same entries, and\n"
+	       "                  has rung twice before samples count (default: 1)" },
+	{ 'i', "            with PCIDs: each address space keeps its part of the TLB" },
+	{ 'p', "NUMBER,...  of places with the same code that the guest rings from in turn, 1 to\n"
+	       "                  1024; each has rung twice before samples count (default: 1)" },
 	{ 'c', "CASE,...    cases to run (default: all):" },
 };
 
@@ -73,20 +79,33 @@ static u32 parse_number(const char *arg, u32 min, u32 max)
 	return n;
 }
 
+static void add_number(u32 *numbers, u32 *nr, const char *arg, u32 min, u32 max)
+{
+	if (*nr == MAX_COUNTS)
+		usage_error("too many numbers", arg);
+	numbers[(*nr)++] = parse_number(arg, min, max);
+}
+
 static void add_count(const char *arg)
 {
-	if (options.nr_counts == MAX_COUNTS)
-		usage_error("too many numbers of ioeventfds", arg);
 	/* Zones may have no company. */
-	options.counts[options.nr_counts++] = parse_number(arg, !strchr(program->options, 'z'),
-							   MAX_COUNT);
+	add_number(options.counts, &options.nr_counts, arg, !strchr(program->options, 'z'),
+		   MAX_COUNT);
 }
 
 static void add_zones(const char *arg)
 {
-	if (options.nr_zones == MAX_COUNTS)
-		usage_error("too many numbers of zones", arg);
-	options.zones[options.nr_zones++] = parse_number(arg, 1, MAX_ZONES);
+	add_number(options.zones, &options.nr_zones, arg, 1, MAX_ZONES);
+}
+
+static void add_spaces(const char *arg)
+{
+	add_number(options.spaces, &options.nr_spaces, arg, 1, MAX_ROUND);
+}
+
+static void add_places(const char *arg)
+{
+	add_number(options.places, &options.nr_places, arg, 1, MAX_ROUND);
 }
 
 static void add_layout(const char *arg)
@@ -160,12 +179,37 @@ static void parse_option(int opt, char **argv)
 	case 'r':
 		options.ringing = true;
 		break;
+	case 'a':
+		split_list(optarg, add_spaces);
+		break;
+	case 'i':
+		options.pcid = true;
+		break;
+	case 'p':
+		split_list(optarg, add_places);
+		break;
 	case 'c':
 		split_list(optarg, select_case);
 		break;
 	default:
 		usage_error("unknown option or missing argument", argv[optind - 1]);
 	}
+}
+
+static void add_defaults(void)
+{
+	if (!options.nr_counts)
+		add_count("1");
+	if (!options.nr_zones)
+		add_zones("1");
+	if (!options.nr_spaces)
+		add_spaces("1");
+	if (!options.nr_places)
+		add_places("1");
+	if (!options.layouts)
+		add_layout("spread");
+	if (!options.selected)
+		options.selected = ~0ull;
 }
 
 void bench_parse(const struct bench_program *which, int argc, char **argv)
@@ -178,14 +222,9 @@ void bench_parse(const struct bench_program *which, int argc, char **argv)
 		parse_option(opt, argv);
 	if (optind < argc)
 		usage_error("unexpected argument", argv[optind]);
-	if (!options.nr_counts)
-		add_count("1");
-	if (!options.nr_zones)
-		add_zones("1");
-	if (!options.layouts)
-		add_layout("spread");
-	if (!options.selected)
-		options.selected = ~0ull;
+	if (options.nr_spaces && options.nr_places)
+		usage_error("not together with -a", "-p");
+	add_defaults();
 }
 
 /* There are 65536 ports only; pages are what real BARs would be apart. */
