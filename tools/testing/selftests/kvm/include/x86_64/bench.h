@@ -15,8 +15,8 @@
 #define MAX_ROUND	1024	/* address spaces or places of code */
 #define VALUE		0x1234
 
-/* What an ioeventfd is registered for; all but the last have DATAMATCH. */
-enum bus { NO_DOORBELL, PORT, MMIO, MMIO_ANY_LENGTH, NR_BUSES };
+/* What an ioeventfd is registered for; all but the last have DATAMATCH.  Long is 4 bytes. */
+enum bus { NO_DOORBELL, PORT, MMIO, MMIO_LONG, MMIO_ANY_LENGTH, NR_BUSES };
 
 /* Each ioeventfd has an address of its own, or all one address and a value. */
 enum layout { SPREAD, SAME, NR_LAYOUTS };

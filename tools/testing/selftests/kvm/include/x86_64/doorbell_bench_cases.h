@@ -5,9 +5,18 @@
 #ifndef SELFTEST_KVM_DOORBELL_BENCH_CASES_H
 #define SELFTEST_KVM_DOORBELL_BENCH_CASES_H
 
+#include "apic.h"
 #include "doorbell_bench.h"
 
 #define UNKNOWN_HC	0x70766dff
+/* Nobody is there. */
+#define VMM_PORT	0x1000
+/* The mask of KVM's own PIC. */
+#define PIC_PORT	0x21
+#define PIC_MASK	0xff
+/* With nothing but a vector, and masked, it does nothing. */
+#define LAPIC_LVTERR	0x370
+#define LAPIC_VALUE	0x10010
 
 /*
  * One shape for all, run by guest_access() where it is or as a copy elsewhere:
@@ -40,6 +49,7 @@ static const struct bench_access access_##name = {			\
 #define BUILD_ACCESS(name, insn)	BUILD_ACCESS_REWRITTEN(name, insn, NULL)
 
 BUILD_ACCESS(outw, "outw %%ax, %%dx");
+BUILD_ACCESS(outb, "outb %%al, %%dx");
 BUILD_ACCESS(movw, "movw %%ax, (%%rdx)");
 /* All that the contract asks of a driver: sign, store, clear. */
 BUILD_ACCESS(movw_fast, "movabs %[signature], %%rcx\n\t"
@@ -49,6 +59,34 @@ BUILD_ACCESS(movw_fast, "movabs %[signature], %%rcx\n\t"
 BUILD_ACCESS(vmcall, "vmcall");
 BUILD_ACCESS(vmmcall, "vmmcall");
 BUILD_ACCESS(cpuid, "cpuid");
+BUILD_ACCESS(movl, "movl %%eax, (%%rdx)");
+BUILD_ACCESS(movl_imm, "movl $" __stringify(VALUE) ", (%%rdx)");
+BUILD_ACCESS(movw_sib, "movw %%ax, -0x10000(%%rdx, %%rsi, 2)");
+BUILD_ACCESS(movw_prefixed, ".byte 0x3e\n\tmovw %%ax, (%%rdx)");
+BUILD_ACCESS(movw_load, "movw (%%rdx), %%ax");
+BUILD_ACCESS(xchgw, "xchgw %%ax, (%%rdx)");
+/* movw %ax, (%rdx), with a SIB byte that says so in four ways. */
+extern const char access_sib_byte[];
+BUILD_ACCESS_REWRITTEN(movw_rewritten, ".byte 0x66, 0x89, 0x04\n"
+				       "access_sib_byte: .byte 0x22", access_sib_byte);
+
+static bool pic_has_mask(struct bench_vm *b)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+
+	vm_ioctl(b->vm, KVM_GET_IRQCHIP, &chip);
+	return chip.chip.pic.imr == PIC_MASK;
+}
+
+static bool lapic_has_value(struct bench_vm *b)
+{
+	struct kvm_lapic_state lapic;
+	u32 value;
+
+	vcpu_ioctl(b->vcpu, KVM_GET_LAPIC, &lapic);
+	memcpy(&value, lapic.regs + LAPIC_LVTERR, sizeof(value));
+	return value == LAPIC_VALUE;
+}
 
 #define STORE(name, access, bus, ...) \
 	{ name, access, bus, .regs = { VALUE }, .addr_in = ADDR_RDX, __VA_ARGS__ }
@@ -69,6 +107,30 @@ static const struct bench_case cases[] = {
 	{ "cpuid", &access_cpuid },
 	STORE("l2_movw", &access_movw, MMIO, .in_l2 = true),
 	STORE("l2_movw_fast", &access_movw_fast, MMIO, .in_l2 = true),
+
+	/* Stores that ring, in another way than a driver's. */
+	STORE("movl_imm", &access_movl_imm, MMIO_LONG),
+	STORE("movw_sib", &access_movw_sib, MMIO, .regs.rsi = 0x8000),
+	STORE("movw_user", &access_movw, MMIO, .at_cpl3 = true),
+	STORE("movw_prefixed", &access_movw_prefixed, MMIO),
+	STORE("xchgw", &access_xchgw, MMIO, .exits = EXITS_FOR_LOAD, .checks_result = true,
+	      .result = LOADED),
+	STORE("movw_rewritten", &access_movw_rewritten, MMIO),
+	STORE("movw_off", &access_movw, MMIO, .turned_off = true),
+	STORE("movw_wildcard_off", &access_movw, MMIO_ANY_LENGTH, .turned_off = true),
+
+	/* Exits that are no doorbell. */
+	{ "out_pic", &access_outb, .regs = { PIC_MASK, .rdx = PIC_PORT },
+	  .arrived = pic_has_mask },
+	{ "out_userspace", &access_outw, .regs = { VALUE, .rdx = VMM_PORT },
+	  .exits = EXITS_FOR_OUT },
+	{ "out_coalesced", &access_outw, .regs = { VALUE, .rdx = VMM_PORT }, .zone = PORT_ZONE },
+	STORE("load_userspace", &access_movw_load, NO_DOORBELL, .exits = EXITS_FOR_LOAD,
+	      .checks_result = true, .result = LOADED),
+	STORE("movw_coalesced", &access_movw, NO_DOORBELL, .zone = MMIO_ZONE),
+	{ "movl_lapic", &access_movl,
+	  .regs = { LAPIC_VALUE, .rdx = APIC_DEFAULT_GPA + LAPIC_LVTERR },
+	  .arrived = lapic_has_value },
 };
 
 #endif /* SELFTEST_KVM_DOORBELL_BENCH_CASES_H */

@@ -250,5 +250,5 @@ void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 valu
 	flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
 	if (bus == PORT)
 		flags |= KVM_IOEVENTFD_FLAG_PIO;
-	ioeventfd_set(vm, fd, addr, 2, flags, value);
+	ioeventfd_set(vm, fd, addr, bus == MMIO_LONG ? 4 : 2, flags, value);
 }
