@@ -8,9 +8,13 @@ BUILT is a folder that tools/kernel/build.py made.  LAB names lab machines
 (default: all), or is "host": this machine, with the KVM that it has loaded.
 Writes RESULTS/bench.json, a list of objects
   {"lab", "kernel", "kvm": "stock"|"patched", "case", "ioeventfds", "min",
-   "median", "samples", "unit", "layout": "spread"|"same"}
-where a case that ends in _listener or _wake had a thread asleep on the eventfd,
-and RESULTS/scale.json, a list of objects
+   "median", "samples", "unit", "layout": "spread"|"same", "address_spaces",
+   "pcid", "places"}
+where a case that ends in _listener or _wake had a thread asleep on the eventfd.
+The guest rang in turn from so many "address_spaces" (1 unless told), each with a
+PCID if "pcid" (false unless told), and from so many "places" with the same code
+(1 unless told).
+And RESULTS/scale.json, a list of objects
   {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
    "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones"}
 where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
@@ -38,6 +42,18 @@ PROGRAMS = ("doorbell_bench", "ioeventfd_scale_bench")
 LIBRARY_SAYS = "Random seed: "
 
 
+def rang_from(figure):
+    """From where the guest rang, if it isn't one address space and one place of code."""
+    said = ""
+    if table.of(figure, "address_spaces") > 1 or table.of(figure, "pcid"):
+        said += f", {table.of(figure, 'address_spaces')} address spaces"
+    if table.of(figure, "pcid"):
+        said += " with PCIDs"
+    if table.of(figure, "places") > 1:
+        said += f", {figure['places']} places"
+    return said
+
+
 class Results:
     """What the benchmark printed, with where and under which KVM it did."""
 
@@ -63,7 +79,7 @@ class Results:
         what, value, rows = figure["case"], "median", self.rows
         if "operation" in figure:
             what, value, rows = f"{figure['operation']} {what}", "per_operation", self.scale
-        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}:"
+        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}{rang_from(figure)}:"
             f" {figure[value]} {figure['unit']}")
         rows.append(row)
 

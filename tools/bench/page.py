@@ -67,6 +67,8 @@ def sections(rows, scale, steps):
         yield literal("\n".join(table.growth_table([row for row in plain
                                                     if row["case"] in grown])))
         yield literal("\n".join(table.listener_table(listener)))
+        for lines in table.more_tables(machine):
+            yield literal("\n".join(lines))
     for some in table.group_by(scale, "lab", "operation", "ringing_vcpus").values():
         yield literal("\n".join(table.scale_tables(some)))
     yield "\n" + STEPS

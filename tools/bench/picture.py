@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kernel"))
 
+import table
 from console import JobError, main, say
 
 LABS = {"intel": "Intel", "amd": "AMD"}
@@ -116,8 +117,8 @@ def draw(script, path):
 
 
 def comparable(rows):
-    """The figures without listeners, if both machines have measured both sets."""
-    rows = [row for row in rows if row["case"] in WAYS]
+    """The ordinary figures without listeners, if both machines have measured both sets."""
+    rows = [row for row in rows if row["case"] in WAYS and table.is_ordinary(row)]
     measured = {(row["lab"], row["kvm"]) for row in rows}
     same = {(row["kernel"], row["unit"]) for row in rows}
     complete = measured == {(lab, kvm) for lab in LABS for kvm in COLOURS}

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables: the seed's of 2013 beside today's figures, then growth, listener, registration."""
+"""The tables: the seed's of 2013 beside today's figures, then what else was measured.
+
+That is growth, listeners, other stores, exits that are no doorbell, many address spaces,
+many places of code, and registration.
+"""
+
+import itertools
 
 # How the guest rings, and what the seed measured in 2013, in cycles.
 CASES = {
@@ -16,6 +22,27 @@ CASES = {
     "l2_movw": ("memory I/O, DATAMATCH, from L2", None),
     "l2_movw_fast": ("PV store from L2", None),
 }
+# Stores that ring as well, in another way than drivers do.
+OTHER_STORES = {
+    "movl_imm": "immediate, 4 bytes",
+    "movw_sib": "base, index, 32-bit displacement",
+    "movw_user": "from CPL 3",
+    "movw_prefixed": "with a segment prefix",
+    "xchgw": "xchg; the VMM answers its load",
+    "movw_rewritten": "code changed before each store",
+    "movw_off": "feature turned off, DATAMATCH",
+    "movw_wildcard_off": "feature turned off, length 0",
+}
+NO_DOORBELLS = {
+    "out_pic": "out, to KVM's PIC",
+    "out_coalesced": "out, coalesced",
+    "out_userspace": "out, VMM's device",
+    "load_userspace": "load, VMM's device",
+    "movw_coalesced": "store, coalesced",
+    "movl_lapic": "store, to KVM's local APIC",
+}
+# What a row is of if it doesn't say: the guest that all other tables are of.
+ONE_OF_EACH = {"address_spaces": 1, "places": 1, "pcid": False}
 SETS = ("stock", "patched")
 REFERENCE = ("stock", "outw")
 # How ioeventfds are registered, for ioeventfd_scale_bench.
@@ -35,8 +62,8 @@ def cell(row):
     return f"{row['median']} ({row['min']})" if row else "-"
 
 
-def ratio(row, reference):
-    return f"{row['median'] / reference['median']:.2f}" if row and reference else "-"
+def ratio(row, reference, digits=2):
+    return f"{row['median'] / reference['median']:.{digits}f}" if row and reference else "-"
 
 
 def seed_lines(group):
@@ -141,8 +168,65 @@ def scale_tables(rows):
     return out + ["-: not measured; ports go the same way as memory"] if out else out
 
 
+def compared_table(rows, cases, title):
+    """A line for each of CASES, stock beside patched, with digits enough to see 1 percent."""
+    group = {(row["kvm"], row["case"]): row for row in rows}
+    some, lines = rows[0], []
+    for case, how in cases.items():
+        stock, patched = group.get(("stock", case)), group.get(("patched", case))
+        if stock or patched:
+            lines.append((case, how, cell(stock), cell(patched), ratio(patched, stock, 3)))
+    head = ("case", "what it is", *SETS, "patched/stock")
+    return [f"\n{some['lab']}: {title}, median (min) of {some['samples']} samples,"
+            f" in {some['unit']}\n", *align([head, *lines])] if lines else []
+
+
+def of(row, member):
+    return row.get(member, ONE_OF_EACH[member])
+
+
+def is_ordinary(row, but=()):
+    """Does ROW have one of each, whatever the members BUT say?"""
+    return all(of(row, member) == value for member, value in ONE_OF_EACH.items()
+               if member not in but)
+
+
+def round_lines(rows, member, numbers):
+    found = {(row["case"], of(row, "pcid"), row["kvm"], of(row, member)): row for row in rows}
+    for case, pcid, kvm in itertools.product(CASES, (False, True), SETS):
+        got = [found.get((case, pcid, kvm, number)) for number in numbers]
+        if any(got):
+            yield (case + (", PCID" if pcid else ""), kvm,
+                   *(str(row["median"]) if row else "-" for row in got))
+
+
+def round_table(rows, what, member, *more):
+    """What a doorbell costs by the number of WHAT that ring in turn, in MEMBER; MORE may vary."""
+    rows = [row for row in rows if row["ioeventfds"] == 1 and is_ordinary(row, (member, *more))]
+    measured = {row["case"] for row in rows if of(row, member) > 1}
+    rows = [row for row in rows if row["case"] in measured]
+    if not rows:
+        return []
+    numbers = sorted({of(row, member) for row in rows})
+    return [f"\n{rows[0]['lab']}: one doorbell by number of {what} that ring in turn,"
+            f" median, in {rows[0]['unit']}\n",
+            *align([("case", "KVM", *map(str, numbers)),
+                    *round_lines(rows, member, numbers)])]
+
+
+def more_tables(rows):
+    """Tables of what the seed didn't measure; ROWS are all of one machine."""
+    seed, _, _ = split(rows)
+    tables = (compared_table(seed, OTHER_STORES, "other stores that ring"),
+              compared_table(seed, NO_DOORBELLS, "exits that are no doorbell"),
+              round_table(rows, "address spaces", "address_spaces", "pcid"),
+              round_table(rows, "places of code", "places"))
+    return [lines for lines in tables if lines]
+
+
 def split(rows):
     """Those of the seed's table, of the growth, and with a listener."""
+    rows = [row for row in rows if is_ordinary(row)]
     listener = [row for row in rows if row["case"].endswith(("_listener", "_wake"))]
     plain = [row for row in rows if row not in listener]
     few = min((row["ioeventfds"] for row in plain), default=1)
@@ -160,4 +244,6 @@ def render(rows, scale=()):
             out += growth_table([row for row in plain if row["case"] in grown])
         if listener:
             out += listener_table(listener)
+        for lines in more_tables(machine):
+            out += lines
     return "\n".join(out + scale_tables(scale))

@@ -86,6 +86,58 @@ class BenchTest(unittest.TestCase):
         self.assertNotIn("100 (20)", seed)
         self.assertRegex(listener, r"outw +port I/O +100 \(20\) +100 \(30\) +- +-")
 
+    def rounds(self, *variants):
+        """A table of movw_fast with each of VARIANTS, stock and patched, after the usual row."""
+        lines = [json.dumps({"case": "movw_fast", **FIGURE, **some})
+                 for some in ({"median": 70}, *variants)]
+        return table.render(self.results("kvm stock", *lines, "kvm patched", *lines))
+
+    def test_address_spaces_have_a_table_of_their_own(self):
+        seed, spaces = self.rounds({"address_spaces": 16, "median": 80},
+                                   {"address_spaces": 16, "pcid": True, "median": 90},
+                                   {"places": 8, "median": 60}).split("address spaces that")
+        self.assertIn("70 (90)", seed)
+        for median in ("80", "90", "60"):
+            self.assertNotIn(f" {median} (90)", seed)
+        spaces, places = spaces.split("places of code that")
+        self.assertRegex(spaces, r"KVM +1 +16\n")
+        self.assertRegex(spaces, r"movw_fast +patched +70 +80\n")
+        self.assertRegex(spaces, r"movw_fast, PCID +patched +- +90\n")
+        self.assertRegex(places, r"KVM +1 +8\nmovw_fast +stock +70 +60\n"
+                                 r"movw_fast +patched +70 +60$")
+
+    def test_address_spaces_are_told_while_it_runs(self):
+        self.rounds({"address_spaces": 16, "pcid": True}, {"places": 8})
+        self.assertIn("movw_fast, 1 spread: 70", self.said.getvalue())
+        self.assertIn("movw_fast, 1 spread, 16 address spaces with PCIDs:", self.said.getvalue())
+        self.assertIn("movw_fast, 1 spread, 8 places:", self.said.getvalue())
+
+    def test_no_tables_of_what_was_not_measured(self):
+        text = table.render(self.both())
+        for words in ("other stores", "no doorbell", "address spaces", "places of code"):
+            self.assertNotIn(words, text)
+
+    def test_growth_is_of_one_address_space(self):
+        text = self.figures(ioeventfds=16, median=105, address_spaces=2)
+        self.assertNotIn("among others", text)
+
+    def test_other_exits_are_compared_with_stock(self):
+        lines = [json.dumps({"case": case, **FIGURE}) for case in ("outw", "out_pic", "movw_off")]
+        more = json.dumps({"case": "out_pic", **FIGURE, "median": 110})
+        text = table.render(self.results("kvm stock", *lines, "kvm patched", lines[0], more))
+        seed, others = text.split("other stores that ring")
+        self.assertNotIn("out_pic", seed)
+        self.assertRegex(others, r"movw_off +feature turned off, DATAMATCH +100 \(90\) +- +-\n")
+        self.assertRegex(others, r"out_pic +out, to KVM's PIC +100 \(90\) +110 \(90\) +1\.100$")
+
+    def test_new_tables_have_100_columns_at_most(self):
+        lines = [json.dumps({"case": case, **FIGURE, "median": 99999, "min": 99999, **some})
+                 for case in (*table.CASES, *table.OTHER_STORES, *table.NO_DOORBELLS)
+                 for some in ({}, {"address_spaces": 1024, "pcid": True}, {"address_spaces": 2},
+                              {"address_spaces": 64}, {"address_spaces": 128}, {"places": 1024})]
+        for lines in table.more_tables(self.results("kvm stock", *lines, "kvm patched", *lines)):
+            self.assertLessEqual(max(map(len, lines)), 100)
+
     def test_registration_is_no_doorbell(self):
         more = {**SCALE, "ioeventfds": 16, "per_operation": 50}
         self.assertEqual(self.results("kvm stock", json.dumps(SCALE), json.dumps(more)), [])

@@ -19,6 +19,9 @@ def row(lab, kvm, case, count=1, layout="spread"):
 
 BENCH = [row(lab, kvm, case, count) for lab in ("intel", "amd") for kvm in ("stock", "patched")
          for case in ("outw", "outw_listener", "outw_wake") for count in (1, 16)]
+MORE = [{**row(lab, kvm, case), **some} for lab in ("intel", "amd") for kvm in ("stock", "patched")
+        for case, some in (("out_pic", {}), ("outw", {"address_spaces": 64, "median": 99}),
+                           ("outw", {"places": 32, "median": 88}))]
 SCALE = [{"lab": "amd", "kernel": "6.12", "kvm": "stock", "operation": "register",
           "case": "mmio", "layout": "spread", "ioeventfds": 16, "ringing_vcpus": 0,
           "total": 160, "per_operation": 10, "unit": "TSC ticks"}]
@@ -44,6 +47,15 @@ class PageTest(unittest.TestCase):
                      r"amd: to register one ioeventfd.*::", r"    SRCU +3$"):
             self.assertRegex(text, f"(?m)^{line}")
         self.assertEqual(list(self.folder.glob("*.partial")), [])
+
+    def test_page_has_what_else_was_measured(self):
+        (self.folder / "bench.json").write_text(json.dumps(BENCH + MORE))
+        self.assertEqual(self.write(), 0)
+        text = (self.folder / page.NAME).read_text()
+        for line in (r"amd: exits that are no doorbell.*::", r"    outw +patched +10 +99",
+                     r"intel: one doorbell by number of places.*::", r"    outw +stock +10 +88",
+                     r"    outw +port I/O +1737 +10 \(7\)"):
+            self.assertRegex(text, f"(?m)^{line}")
 
     def test_one_machine_leaves_the_page(self):
         (self.folder / "bench.json").write_text(json.dumps(BENCH[:12]))

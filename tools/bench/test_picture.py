@@ -50,6 +50,11 @@ class PictureTest(unittest.TestCase):
             for word in ("instructions", "6.12.1-test", "PV store", "stock", "patched", "Intel"):
                 self.assertIn(word, text)
 
+    def test_pictures_are_of_one_address_space_and_one_place(self):
+        more = [{**row, **some, "median": 777777} for row in ROWS
+                for some in ({"address_spaces": 64}, {"places": 64}, {"pcid": True})]
+        self.assertEqual(self.drawn(more + ROWS), self.drawn(ROWS))
+
     def test_the_legend_of_growth_has_one_entry_for_each_way(self):
         growth = self.drawn(ROWS)["pv-mmio-growth.svg"]
         for way in ("port", "PV store"):
