@@ -10,6 +10,7 @@
 #define VALUE		0x55667788ull
 #define OTHER_RAX	0x12121212ull
 #define LAPIC_TPR	(APIC_DEFAULT_GPA + APIC_TASKPRI)
+#define RAM_TPR		(RAM_GPA + APIC_TASKPRI)
 /* RCX is our value and the number of a Hyper-V hypercall. */
 #define HV_UNKNOWN_CODE	0x7788
 #define XEN_MSR		0x40000200
@@ -198,6 +199,62 @@ static void test_lapic(void)
 	case_vm_free(&cvm);
 }
 
+static u32 lapic_tpr(struct case_vm *cvm)
+{
+	struct kvm_lapic_state lapic;
+
+	vcpu_ioctl(cvm->vcpu, KVM_GET_LAPIC, &lapic);
+	return lapic.regs[APIC_TASKPRI] & 0xff;
+}
+
+/* The guest moves its local APIC to where it has RAM, as CPUs allow it to. */
+static void move_lapic(struct case_vm *cvm, u64 gpa)
+{
+	const struct access_case wrmsr = {
+		.name = "the guest moves its local APIC",
+		CODE("\x0f\x30"),
+		.regs = { .rcx = MSR_IA32_APICBASE,
+			  .rax = gpa | MSR_IA32_APICBASE_ENABLE | MSR_IA32_APICBASE_BSP },
+	};
+
+	run_case(cvm, &wrmsr);
+	/* Later cases start from here. */
+	vcpu_sregs_get(cvm->vcpu, &cvm->sregs);
+	case_expect(cvm->sregs.apic_base, wrmsr.regs.rax, "the base of the local APIC");
+}
+
+/* A store by the guest hits the RAM, so that is what the call is for. */
+static void test_lapic_over_ram(void)
+{
+	const struct access_case store = {
+		.name = "store to RAM under the local APIC",
+		CODE("\x89\x02"),	/* mov %eax,(%rdx) */
+		.regs = { .rax = VALUE, .rdx = RAM_TPR },
+	};
+	const struct access_case call = {
+		.name = "RAM under the local APIC",
+		CALL(RAM_TPR, 4, -KVM_EFAULT),
+	};
+	struct case_vm cvm;
+	bool ok;
+	u32 *ram;
+
+	create(&cvm);
+	ram = addr_gpa2hva(cvm.vm, RAM_TPR);
+	move_lapic(&cvm, RAM_GPA);
+	ok = case_passed() && run_case(&cvm, &store);
+	case_expect(*ram, VALUE, "RAM after a store");
+	case_expect(lapic_tpr(&cvm), 0, "TPR after a store");
+	ok &= case_passed();
+
+	*ram = 0;
+	run_call(&cvm, &call);
+	case_expect(*ram, 0, "RAM after a call");
+	case_expect(lapic_tpr(&cvm), 0, "TPR after a call");
+	ksft_test_result(ok && case_passed(), "%s\n", call.name);
+	case_vm_free(&cvm);
+}
+
 static void test_abandoned(void)
 {
 	const char *name = "VMM gives the VM up";
@@ -259,8 +316,8 @@ static void test_turned_off(void)
 }
 
 static void (*const vmm_tests[])(void) = {
-	test_exit_hypercall, test_xen, test_hyperv, test_lapic, test_abandoned,
-	test_sent_elsewhere, test_turned_off,
+	test_exit_hypercall, test_xen, test_hyperv, test_lapic, test_lapic_over_ram,
+	test_abandoned, test_sent_elsewhere, test_turned_off,
 };
 
 int main(void)
