@@ -22,7 +22,7 @@ HOST_SECONDS = 5400
 # A timer cuts its runs, so it needs a clock made of instructions: one CPU.
 TIMED = "pv_mmio_diff_test"
 # Some 20 minutes on an Intel machine, a boot included.
-INTEL_TESTS = ("hc_mmio_write_test", "pv_mmio_forgery_test", "pv_mmio_length0_test",
+INTEL_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",
                "pv_mmio_nested_test", "pv_mmio_test")
 # KASAN takes an eighth of it.
 MEMORY = 2048

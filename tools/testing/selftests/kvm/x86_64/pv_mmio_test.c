@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The PV store: whatever KVM makes of it, the guest and the VMM must see what
- * a plain store would have done.
+ * Plain stores to devices: KVM decodes each once for a place in the guest's
+ * code and serves it without from then on, and guest and VMM must see what they
+ * would have seen otherwise.  What only looks like one is decoded each time.
  */
 #include "pv_mmio_test_cases.h"
 
@@ -15,44 +16,50 @@ struct suite {
 static void drop_feature(struct access_case *c)
 {
 	if (c->decode == DECODE_NEVER)
-		c->decode = c->bells[0].len ? DECODE_ALWAYS : DECODE_EITHER;
+		c->decode = c->bells[0].kind == ANY_VALUE && !c->bells[0].len ?
+			    DECODE_EITHER : DECODE_ALWAYS;
+	c->is_served = false;
 }
 
-static void run_and_report(struct suite *s, const struct access_case *c, u32 width,
-			   const char *known)
+static void run_and_report(struct suite *s, struct access_case *c, u32 width)
 {
 	char name[128];
 
+	if (!s->feature_on)
+		drop_feature(c);
 	snprintf(name, sizeof(name), width ? "%u-byte " : "", width);
-	snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s%s%s", c->name, known,
-		 s->suffix);
+	snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s%s", c->name, s->suffix);
 	ksft_test_result(run_case(&s->cvm, c), "%s\n", name);
 }
 
-static void fill_registers(struct access_case *c, bool sign)
+static void fill_register(__u64 *reg, u64 value)
 {
-	c->regs.rax = VALUE;
-	c->regs.rbx = OTHER;
-	c->regs.rsi = MMIO_GPA;
-	c->regs.rdi = OTHER;
-	if (!c->regs.rdx)
-		c->regs.rdx = MMIO_GPA;
-	if (sign)
-		c->regs.rcx ^= c->regs.rdx;
+	if (!*reg)
+		*reg = value;
+}
+
+/* What the case leaves open. */
+static void fill_registers(struct access_case *c)
+{
+	__u64 *extended = &c->regs.r8;
+	int i;
+
+	fill_register(&c->regs.rax, VALUE);
+	fill_register(&c->regs.rbx, OTHER);
+	fill_register(&c->regs.rcx, OTHER + 3);
+	fill_register(&c->regs.rdx, MMIO_GPA);
+	fill_register(&c->regs.rsi, MMIO_GPA);
+	fill_register(&c->regs.rdi, OTHER + 7);
+	for (i = 8; i < 16; i++)
+		fill_register(&extended[i - 8], VALUE + i);
 }
 
 static void run_given(struct suite *s, const struct pv_case *pv)
 {
-	struct access_case c = pv->access, fresh;
+	struct access_case c = pv->access;
 
-	fill_registers(&c, pv->signs);
-	if (!s->feature_on)
-		drop_feature(&c);
-	fresh = c;
-	fresh.prime_rcx = 0;
-	run_and_report(s, &fresh, 0, "");
-	if (c.prime_rcx)
-		run_and_report(s, &c, 0, ", known code");
+	fill_registers(&c);
+	run_and_report(s, &c, 0);
 }
 
 static const struct {
@@ -78,12 +85,9 @@ static void run_each_width(struct suite *s, const struct pv_case *pv)
 		c.code_len = widths[i].len;
 		c.changes_rax = pv->code == EACH_LOAD;
 		c.rax_after = widths[i].loaded;
-		c.regs.rcx = KVM_PV_MMIO_SIGNATURE | widths[i].width;
 		case_set_width(&c, widths[i].width);
-		fill_registers(&c, true);
-		if (!s->feature_on)
-			drop_feature(&c);
-		run_and_report(s, &c, widths[i].width, "");
+		fill_registers(&c);
+		run_and_report(s, &c, widths[i].width);
 	}
 }
 
@@ -107,7 +111,7 @@ static unsigned int suite_size(void)
 
 	for (i = 0; i < ARRAY_SIZE(pv_cases); i++) {
 		if (pv_cases[i].code == AS_GIVEN)
-			n += pv_cases[i].access.prime_rcx ? 2 : 1;
+			n++;
 		else
 			n += ARRAY_SIZE(widths);
 	}
@@ -127,12 +131,11 @@ static void test_kernel_device(struct case_vm *cvm)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	struct access_case c = {
-		.name = "4-byte PV store, device in the kernel",
-		CODE(STORE4),
-		.regs = { .rcx = PV_MMIO_RCX(4, IOAPIC_GPA), .rdx = IOAPIC_GPA },
+		.name = "store, device in the kernel", CODE(STORE4),
+		.decode = DECODE_NEVER, .is_served = true, .regs.rdx = IOAPIC_GPA,
 	};
 
-	fill_registers(&c, false);
+	fill_registers(&c);
 	/* The first register of an I/O APIC keeps the low byte. */
 	run_case(cvm, &c);
 	vm_ioctl(cvm->vm, KVM_GET_IRQCHIP, &chip);
@@ -165,26 +168,51 @@ static void test_single_step(void)
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
 	};
 	struct kvm_guest_debug none = {};
-	struct access_case c = { CODE(STORE2), .regs.rcx = PV_MMIO_RCX(2, MMIO_GPA) };
+	struct access_case c = { CODE(STORE2) };
 	struct case_vm cvm;
-	u64 rip;
+	u64 rip, decodes;
 	int i;
 
 	/* A VM of its own: nobody else shall meet what it leaves behind. */
 	case_vm_create(&cvm, NULL);
 	rip = case_place_code(&cvm, &c);
-	fill_registers(&c, false);
-	case_begin("2-byte PV store, single-stepped by the VMM");
+	fill_registers(&c);
+	case_begin("store, single-stepped by the VMM");
 	ioeventfd_set(cvm.vm, cvm.bell_fds[0], MMIO_GPA, 2, 0, 0);
 	for (i = 0; i < NR_RUNS; i++) {
 		case_set_regs(&cvm, &c, rip);
 		vcpu_guest_debug_set(cvm.vcpu, &step);
+		decodes = count_decodes(&cvm);
 		case_expect(step_once(&cvm, rip), rip + c.code_len, "RIP");
 		case_expect(eventfd_take(cvm.bell_fds[0]), 1, "the number of signals");
+		case_expect(count_decodes(&cvm) - decodes, 1, "insn_emulation");
 		vcpu_guest_debug_set(cvm.vcpu, &none);
 	}
 	case_vm_free(&cvm);
-	ksft_test_result(case_passed(), "2-byte PV store, single-stepped by the VMM\n");
+	ksft_test_result(case_passed(), "store, single-stepped by the VMM\n");
+}
+
+/* The same place, off and on: what KVM knew of it, it knows again. */
+static void test_switch(struct case_vm *cvm)
+{
+	struct access_case c = {
+		.name = "store, switched off and on", CODE(STORE4),
+		.code_gpa = CODE_GPA, .decode = DECODE_NEVER, .is_served = true,
+		.bells = { WILDCARD(4, 1) },
+	}, off = c;
+	bool passed;
+
+	fill_registers(&c);
+	fill_registers(&off);
+	off.decode = DECODE_ALWAYS;
+	off.is_served = false;
+
+	passed = run_case(cvm, &c);
+	vm_enable_cap(cvm->vm, KVM_CAP_X86_PV_MMIO, 0);
+	passed &= run_case(cvm, &off);
+	vm_enable_cap(cvm->vm, KVM_CAP_X86_PV_MMIO, 1);
+	passed &= run_case(cvm, &c);
+	ksft_test_result(passed, "%s\n", c.name);
 }
 
 static void guest_drivers_sequence(void)
@@ -227,7 +255,7 @@ static void test_drivers_sequence(void)
 }
 
 #define NR_CONFIGS	4
-#define NR_OTHER_TESTS	5
+#define NR_OTHER_TESTS	6
 
 int main(void)
 {
@@ -243,17 +271,21 @@ int main(void)
 	test_control(&s.cvm);
 	run_suite(&s, true, "");
 	test_kernel_device(&s.cvm);
+	test_switch(&s.cvm);
 	test_single_step();
 	test_drivers_sequence();
 
 	vm_enable_cap(s.cvm.vm, KVM_CAP_X86_PV_MMIO, 0);
 	run_suite(&s, false, ", turned off");
 	vm_enable_cap(s.cvm.vm, KVM_CAP_X86_PV_MMIO, 1);
+	/* Places that were known before would want the same room. */
+	case_vm_forget(&s.cvm);
 	run_suite(&s, true, ", turned on again");
 	case_vm_free(&s.cvm);
 
+	/* It's no feature that a guest sees. */
 	case_vm_create(&s.cvm, &feature);
-	run_suite(&s, false, ", hidden by CPUID");
+	run_suite(&s, true, ", hidden by CPUID");
 	case_vm_free(&s.cvm);
 	ksft_finished();
 }

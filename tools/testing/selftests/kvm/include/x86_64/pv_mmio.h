@@ -17,21 +17,14 @@
 #define X86_FEATURE_KVM_HC_MMIO_WRITE \
 	KVM_X86_CPU_FEATURE(KVM_CPUID_FEATURES, 0, EAX, KVM_FEATURE_HC_MMIO_WRITE)
 
-/* What RCX holds in a PV store of @width bytes to @gva. */
+/* What RCX once held in a store of @width bytes to @gva; it means nothing any more. */
 #define PV_MMIO_RCX(width, gva)	((KVM_PV_MMIO_SIGNATURE | (width)) ^ (gva))
 
-/*
- * The guest's PV store, as a driver would have it.  The instruction is spelt
- * so that the assembler has only the contract's encoding to choose.
- */
+/* A store to @gva, by one of the four instructions that <linux/kvm_pv_mmio.h> fixes. */
 #define BUILD_GUEST_PV_STORE(width, insn)				\
 static inline void guest_pv_store_##width(u64 gva, u64 value)		\
 {									\
-	u64 rcx = PV_MMIO_RCX(width, gva);				\
-									\
-	asm volatile(insn "\n\txor %%ecx, %%ecx"			\
-		     : "+c"(rcx) : "a"(value), "d"(gva)			\
-		     : "memory", "cc");					\
+	asm volatile(insn : : "a"(value), "d"(gva) : "memory");		\
 }
 
 BUILD_GUEST_PV_STORE(1, "mov %%al, (%%rdx)")

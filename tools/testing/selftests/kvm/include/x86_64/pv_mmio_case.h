@@ -12,17 +12,24 @@
 
 #define CODE_GPA	0xc0000000ul	/* two pages */
 #define RAM_GPA		0xc0002000ul	/* one page */
+#define CODE_SLOTS_GPA	0xc0003000ul	/* CODE_SLOT_PAGES */
 #define ROM_GPA		0xc0100000ul	/* one page, a read-only memslot */
 #define MMIO_GPA	0xd0000000ul	/* two pages, no memslot */
 #define IOAPIC_GPA	0xfec00000ul	/* KVM's own I/O APIC */
-/* RAM and MMIO are mapped one to one, MMIO also where kernels would have it. */
+/* All is mapped one to one, and MMIO also where kernels would have it, */
 #define MMIO_HIGH_GVA	0xffff8880d0000000ul
+/* and where an address of 32 bits, sign-extended, finds it. */
+#define MMIO_TOP_GVA	0xffffffffd0000000ul
 
-#define CODE_SLOT_SIZE	8
+/* For code of which @nr bytes are on one page, and the others on the next. */
+#define CODE_PAGE_END(nr)	(CODE_GPA + PAGE_SIZE - (nr))
+#define CODE_SLOT_PAGES	8
+#define CODE_SLOT_SIZE	16
 #define NR_RUNS		4
 #define MAX_BELLS	3
 #define MAX_EXITS	2
 
+#define RFLAGS_STATUS	0x8d5ul
 #define RFLAGS_IF	BIT(9)
 #define RFLAGS_IOPL	(BIT(12) | BIT(13))
 #define RFLAGS_RF	BIT(16)
@@ -36,8 +43,13 @@
 /* A length that case_set_width() replaces. */
 #define OWN_WIDTH	0xff
 
-/* The last two without long mode. */
-enum cpu_mode { CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL0_PROTECTED, CPL0_PAE };
+/*
+ * From CPL0_PROTECTED on without long mode: with no paging, with tables of 64
+ * and of 32 bits, and of 16 bits with no paging.
+ */
+enum cpu_mode {
+	CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL0_PROTECTED, CPL0_PAE, CPL0_NOT_PAE, CPL0_16BIT,
+};
 
 /* Was the guest's code decoded, as vCPU statistic insn_emulation tells it? */
 enum decode { DECODE_EITHER, DECODE_NEVER, DECODE_ALWAYS };
@@ -61,13 +73,18 @@ struct access_case {
 	const char *name;
 	const char *code;
 	size_t code_len;
-	bool code_crosses_page;
+	u64 code_gpa;		/* 0: where no code was before */
+	bool is_placed;		/* the code is there already */
+	/* Not 0: here a displacement is to be filled in, which leads RIP to MMIO_GPA. */
+	u8 rip_relative;
 	enum cpu_mode mode;
-	enum decode decode;
-	struct kvm_regs regs;
-	u64 prime_rcx;		/* not 0: the code ran once before with this RCX */
+	enum decode decode;	/* after the first run */
+	/* After the first run, this is among the stores that KVM says it has served. */
+	bool is_served;
+	struct kvm_regs regs;	/* no RSP: the library's */
 	bool changes_rax;
 	u64 rax_after;
+	bool changes_flags;	/* the status flags, in a way that isn't looked at */
 	u64 rflags_after;	/* on top of CASE_RFLAGS */
 	u64 ram_after;		/* at RAM_GPA; it holds 0 before each run */
 	struct bell bells[MAX_BELLS];
@@ -87,7 +104,7 @@ struct case_vm {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	int stats_fd;
-	off_t decodes_offset;
+	off_t decodes_offset, fast_offset, slow_offset;
 	int bell_fds[MAX_BELLS];
 	unsigned int nr_slots;
 };
@@ -95,6 +112,13 @@ struct case_vm {
 /* @hidden: a feature that the vCPU's CPUID lacks and KVM must not offer then. */
 void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
 void case_vm_free(struct case_vm *cvm);
+/* Changes memslots to and fro: KVM then knows none of the guest's code any more. */
+void case_vm_forget(struct case_vm *cvm);
+
+/* On PREEMPT_RT no doorbell is rung in the exit fast path. */
+bool kernel_has_fast_path(void);
+/* Is that where a store to an ioeventfd is served, with code in @mode? */
+bool store_has_fast_path(enum cpu_mode mode);
 
 u64 count_decodes(struct case_vm *cvm);
 off_t find_vcpu_stat(int stats_fd, const char *name);
@@ -108,6 +132,11 @@ bool case_passed(void);
 
 void case_set_width(struct access_case *c, u32 width);
 void case_set_mode(struct case_vm *cvm, enum cpu_mode mode);
+/* The guest's entry for the 4 KiB page at @gva, which case_flush_tlb() makes it see. */
+u64 *case_pte(struct case_vm *cvm, u64 gva);
+void case_flush_tlb(struct case_vm *cvm);
+/* Makes all pages the supervisor's, and has @cr4 in addition. */
+void case_make_supervisor(struct case_vm *cvm, u64 cr4);
 u64 case_place_code(struct case_vm *cvm, const struct access_case *c);
 void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
 bool run_case(struct case_vm *cvm, const struct access_case *c);

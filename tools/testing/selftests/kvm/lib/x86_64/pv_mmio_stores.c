@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's signed stores, see pv_mmio_scene.h.
+ * The guest's stores, see pv_mmio_scene.h.
  */
 #include "pv_mmio_scene.h"
 
 struct scene_log guest_scene_log;
 
 /* For the assembler, which knows no suffix of a C constant. */
-const u64 guest_signature = KVM_PV_MMIO_SIGNATURE | 4;
 const u64 guest_rbx = SCENE_RBX;
 
 /* RDI, RSI, RDX of the C function become RDX, RAX, R8. */
 #define LOAD_REGISTERS			\
 	"mov %rdx, %r8\n\t"		\
 	"mov %rsi, %rax\n\t"		\
-	"mov %rdi, %rdx\n\t"		\
-	"mov guest_signature, %rcx\n\t"	\
-	"xor %rdx, %rcx\n\t"
+	"mov %rdi, %rdx\n\t"
 
 #define STORE(insn_label, end_label)		\
 	insn_label ": mov %eax, (%rdx)\n"	\
 	end_label ": nop\n\t"			\
-	"nop\n\t"				\
-	"xor %ecx, %ecx\n\t"
+	"nop\n\t"
 
 asm(".pushsection .text\n"
 	".globl guest_popf_insn, guest_popf_end, guest_sti_end, guest_movss_end\n"
@@ -62,7 +58,6 @@ asm(".pushsection .text\n"
 	"push %rbx\n\t" LOAD_REGISTERS
 	"mov guest_rbx, %rbx\n\t"
 	"call *%r8\n\t"
-	"xor %ecx, %ecx\n\t"
 	"pop %rbx\n\t"
 	"ret\n"
 	".popsection");

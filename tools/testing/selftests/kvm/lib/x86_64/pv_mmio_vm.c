@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VM that guest accesses run in: its pages, modes, and code.
+ * The VM that guest accesses run in: its pages and code.
  */
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 
 #include "pv_mmio_case.h"
 
@@ -76,6 +77,34 @@ u64 count_decodes(struct case_vm *cvm)
 	return read_vcpu_stat(cvm->stats_fd, cvm->decodes_offset);
 }
 
+/* Beside those that hold code. */
+static const struct {
+	u64 gva, gpa;
+} case_pages[] = {
+	{ CODE_GPA, CODE_GPA },
+	{ CODE_GPA + PAGE_SIZE, CODE_GPA + PAGE_SIZE },
+	{ RAM_GPA, RAM_GPA },
+	{ ROM_GPA, ROM_GPA },
+	{ MMIO_GPA, MMIO_GPA },
+	{ MMIO_GPA + PAGE_SIZE, MMIO_GPA + PAGE_SIZE },
+	{ MMIO_HIGH_GVA, MMIO_GPA },
+	{ MMIO_TOP_GVA, MMIO_GPA },
+	{ IOAPIC_GPA, IOAPIC_GPA },
+};
+
+#define NR_CASE_PAGES	(ARRAY_SIZE(case_pages) + CODE_SLOT_PAGES)
+
+static u64 case_page_gva(int i)
+{
+	return i < ARRAY_SIZE(case_pages) ? case_pages[i].gva :
+	       CODE_SLOTS_GPA + (i - ARRAY_SIZE(case_pages)) * PAGE_SIZE;
+}
+
+static u64 case_page_gpa(int i)
+{
+	return i < ARRAY_SIZE(case_pages) ? case_pages[i].gpa : case_page_gva(i);
+}
+
 static void case_vm_map(struct kvm_vm *vm, u64 gva, u64 gpa)
 {
 	int level;
@@ -90,24 +119,40 @@ static void case_vm_map(struct kvm_vm *vm, u64 gva, u64 gpa)
 
 static void case_vm_map_all(struct kvm_vm *vm)
 {
-	static const struct {
-		u64 gva, gpa;
-	} pages[] = {
-		{ CODE_GPA, CODE_GPA },
-		{ CODE_GPA + PAGE_SIZE, CODE_GPA + PAGE_SIZE },
-		{ RAM_GPA, RAM_GPA },
-		{ ROM_GPA, ROM_GPA },
-		{ MMIO_GPA, MMIO_GPA },
-		{ MMIO_GPA + PAGE_SIZE, MMIO_GPA + PAGE_SIZE },
-		{ MMIO_HIGH_GVA, MMIO_GPA },
-		{ IOAPIC_GPA, IOAPIC_GPA },
-	};
 	int i;
 
-	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, CODE_GPA, 1, 3, 0);
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, CODE_GPA, 1, 3 + CODE_SLOT_PAGES, 0);
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, ROM_GPA, 2, 1, KVM_MEM_READONLY);
-	for (i = 0; i < ARRAY_SIZE(pages); i++)
-		case_vm_map(vm, pages[i].gva, pages[i].gpa);
+	for (i = 0; i < NR_CASE_PAGES; i++)
+		case_vm_map(vm, case_page_gva(i), case_page_gpa(i));
+}
+
+u64 *case_pte(struct case_vm *cvm, u64 gva)
+{
+	int level = PG_LEVEL_4K;
+
+	return __vm_get_page_table_entry(cvm->vm, gva, &level);
+}
+
+void case_flush_tlb(struct case_vm *cvm)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(cvm->vcpu, &sregs);
+	sregs.cr4 ^= X86_CR4_PGE;
+	vcpu_sregs_set(cvm->vcpu, &sregs);
+	sregs.cr4 ^= X86_CR4_PGE;
+	vcpu_sregs_set(cvm->vcpu, &sregs);
+}
+
+void case_make_supervisor(struct case_vm *cvm, u64 cr4)
+{
+	int i;
+
+	for (i = 0; i < NR_CASE_PAGES; i++)
+		*case_pte(cvm, case_page_gva(i)) &= ~PTE_USER_MASK;
+	case_flush_tlb(cvm);
+	cvm->sregs.cr4 |= cr4;
 }
 
 /*
@@ -148,6 +193,8 @@ void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidde
 	vcpu_sregs_get(cvm->vcpu, &cvm->sregs);
 	cvm->stats_fd = vcpu_get_stats_fd(cvm->vcpu);
 	cvm->decodes_offset = find_vcpu_stat(cvm->stats_fd, "insn_emulation");
+	cvm->fast_offset = find_vcpu_stat(cvm->stats_fd, "pv_mmio_fast");
+	cvm->slow_offset = find_vcpu_stat(cvm->stats_fd, "pv_mmio_slow");
 	cvm->nr_slots = 0;
 	for (i = 0; i < MAX_BELLS; i++)
 		cvm->bell_fds[i] = eventfd_create();
@@ -164,73 +211,59 @@ void case_vm_free(struct case_vm *cvm)
 	kvm_vm_free(cvm->vm);
 }
 
-static void make_user_mode(struct kvm_sregs *sregs)
+void case_vm_forget(struct case_vm *cvm)
 {
-	sregs->cs.dpl = 3;
-	sregs->cs.selector |= 3;
-	sregs->ss.dpl = 3;
-	sregs->ss.selector |= 3;
+	const u64 gpa = CODE_GPA + 0x200000;
+
+	vm_userspace_mem_region_add(cvm->vm, VM_MEM_SRC_ANONYMOUS, gpa, 3, 1, 0);
+	vm_mem_region_delete(cvm->vm, 3);
+	touch_mmio_pages(cvm);
 }
 
-/* PAE's four first-level entries are 32-byte aligned, not a page. */
-#define PAE_CR3		(CODE_GPA + PAGE_SIZE - 4 * sizeof(u64))
-#define PAE_TABLE	(CODE_GPA + PAGE_SIZE)
-
-static void make_page_tables(struct case_vm *cvm)
+bool kernel_has_fast_path(void)
 {
-	u64 *pdpte = addr_gpa2hva(cvm->vm, PAE_CR3);
-	u64 *pde = addr_gpa2hva(cvm->vm, PAE_TABLE);
+	struct utsname name;
 
-	pdpte[CODE_GPA >> 30] = PAE_TABLE | PTE_PRESENT_MASK;
-	pde[0] = CODE_GPA | PTE_LARGE_MASK | PTE_WRITABLE_MASK | PTE_PRESENT_MASK;
+	return !uname(&name) && !strstr(name.version, "PREEMPT_RT");
 }
 
-static void make_protected_mode(struct case_vm *cvm, struct kvm_sregs *sregs, bool paging)
+/*
+ * An EPT misconfiguration doesn't say that it was a store, so user mode's take
+ * the slow way; without nested paging, all do.
+ */
+bool store_has_fast_path(enum cpu_mode mode)
 {
-	sregs->cs.l = 0;
-	sregs->cs.db = 1;
-	sregs->efer = 0;
-	sregs->cr0 &= ~X86_CR0_PG;
-	if (!paging)
-		return;
+	if (!kernel_has_fast_path())
+		return false;
 
-	make_page_tables(cvm);
-	sregs->cr0 |= X86_CR0_PG;
-	sregs->cr3 = PAE_CR3;
+	return host_cpu_is_amd ? get_kvm_amd_param_bool("npt") :
+				 mode == CPL0_64BIT && get_kvm_intel_param_bool("ept");
 }
 
-void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
+/* Mostly a case gets addresses of its own, so that KVM can't know its code. */
+static u64 choose_place(struct case_vm *cvm, const struct access_case *c)
 {
-	struct kvm_sregs sregs = cvm->sregs;
+	if (c->code_gpa)
+		return c->code_gpa;
 
-	/* The library leaves SS as reset made it. */
-	sregs.ss = sregs.ds;
-	if (mode == CPL3_64BIT) {
-		make_user_mode(&sregs);
-	} else if (mode == CPL0_32BIT) {
-		sregs.cs.l = 0;
-		sregs.cs.db = 1;
-	} else if (mode == CPL0_PROTECTED || mode == CPL0_PAE) {
-		make_protected_mode(cvm, &sregs, mode == CPL0_PAE);
-	}
-	vcpu_sregs_set(cvm->vcpu, &sregs);
+	TEST_ASSERT(c->code_len + DONE_INSN_LEN <= CODE_SLOT_SIZE, "code must fit into its slot");
+	TEST_ASSERT(cvm->nr_slots < CODE_SLOT_PAGES * PAGE_SIZE / CODE_SLOT_SIZE,
+		    "all cases must have a slot");
+	return CODE_SLOTS_GPA + cvm->nr_slots++ * CODE_SLOT_SIZE;
 }
 
-/* Every case gets addresses of its own, so that KVM can't know its code. */
 u64 case_place_code(struct case_vm *cvm, const struct access_case *c)
 {
-	u64 gpa = CODE_GPA + cvm->nr_slots * CODE_SLOT_SIZE;
-	char *hva;
+	u64 gpa = choose_place(cvm, c);
+	char *hva = addr_gpa2hva(cvm->vm, gpa);
+	s32 disp = MMIO_GPA - (gpa + c->code_len);
 
-	if (c->code_crosses_page)
-		gpa = CODE_GPA + PAGE_SIZE - 1;
-	else
-		cvm->nr_slots++;
-	TEST_ASSERT(c->code_len + DONE_INSN_LEN <= CODE_SLOT_SIZE, "code must fit into its slot");
-	TEST_ASSERT(cvm->nr_slots < PAGE_SIZE / CODE_SLOT_SIZE, "all cases must fit into a page");
+	if (c->is_placed)
+		return gpa;
 
-	hva = addr_gpa2hva(cvm->vm, gpa);
 	memcpy(hva, c->code, c->code_len);
+	if (c->rip_relative)
+		memcpy(hva + c->rip_relative, &disp, sizeof(disp));
 	memcpy(hva + c->code_len, DONE_INSN, DONE_INSN_LEN);
 	return gpa;
 }
