@@ -140,6 +140,8 @@ void case_make_supervisor(struct case_vm *cvm, u64 cr4);
 u64 case_place_code(struct case_vm *cvm, const struct access_case *c);
 void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
 bool run_case(struct case_vm *cvm, const struct access_case *c);
+/* One run of it: the caller has placed its code, set its mode and its ioeventfds. */
+void run_case_once(struct case_vm *cvm, const struct access_case *c, u64 rip);
 
 bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
 /* @reported: whether KVM_GET_SUPPORTED_CPUID has the bit of @feature. */

@@ -213,7 +213,7 @@ static void check_bells(struct case_vm *cvm, const struct access_case *c)
 	}
 }
 
-static void run_once(struct case_vm *cvm, const struct access_case *c, u64 rip)
+void run_case_once(struct case_vm *cvm, const struct access_case *c, u64 rip)
 {
 	reset_memory(cvm);
 	case_set_regs(cvm, c, rip);
@@ -247,7 +247,7 @@ static void check_decodes(struct case_vm *cvm, const struct access_case *c, u64 
 	int i;
 
 	for (i = 1; i < NR_RUNS; i++)
-		run_once(cvm, c, rip);
+		run_case_once(cvm, c, rip);
 
 	decodes = count_decodes(cvm) - before;
 	if (c->decode == DECODE_NEVER && decodes)
@@ -278,7 +278,7 @@ bool run_case(struct case_vm *cvm, const struct access_case *c)
 	case_begin(c->name);
 	case_set_mode(cvm, c->mode);
 	set_bells(cvm, c, 0);
-	run_once(cvm, c, rip);
+	run_case_once(cvm, c, rip);
 	check_decodes(cvm, c, rip);
 	set_bells(cvm, c, KVM_IOEVENTFD_FLAG_DEASSIGN);
 	return case_passed();
