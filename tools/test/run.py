@@ -29,7 +29,8 @@ SMP_MACHINES = {"amd"}
 SMP_TESTS = ("pv_mmio_smp_test", "pv_mmio_stress_test")
 SMP = ["--cpus", "2"]
 # These look at how the guest's page tables and KVM's are walked.
-PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_test", "pv_mmio_nested_test")
+PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_test", "pv_mmio_nested_test",
+                "pv_mmio_length0_test")
 RESULT = re.compile(r"(not ok|ok) \d+ (.*)")
 PLAN = re.compile(r"1\.\.(\d+)(?: # SKIP (.*))?$")
 

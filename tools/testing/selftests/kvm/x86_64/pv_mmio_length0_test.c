@@ -19,7 +19,7 @@
 struct length0_case {
 	struct access_case access;
 	/* RAX is as it was where a load rings. */
-	enum { ANY_MODE, ONLY_64BIT, ONLY_32BIT } modes;
+	enum { ANY_MODE, ONLY_64BIT, ONLY_32BIT, NOT_16BIT } modes;
 	/* Not 0: it stores as well, and this many bytes are loaded on SVM before. */
 	u32 modifies;
 	/* That KVM serves without decoding on SVM, too. */
@@ -88,7 +88,7 @@ static const struct length0_case cases[] = {
 	RINGS("2-byte store of a constant", "\x66\xc7\x02\x34\x12", .is_plain = true),
 	RINGS("4-byte store relative to RIP", "\x89\x05----", ONLY_64BIT, .is_plain = true),
 	RINGS("4-byte store, DS prefix", "\x3e\x89\x02"),
-	RINGS("movnti", "\x0f\xc3\x02"),
+	RINGS("movnti", "\x0f\xc3\x02", NOT_16BIT),
 	RINGS("sete", "\x0f\x94\x02"),
 	RINGS("not", "\xf7\x12", .modifies = 4),
 	RINGS("xchg, twice the same", "\x87\x3a", .modifies = 4),
@@ -114,7 +114,8 @@ static bool runs_in(const struct length0_case *lc, enum cpu_mode mode)
 		return is_64bit;
 	if (lc->modes == ONLY_32BIT)
 		return !is_64bit;
-	return mode != CPL0_16BIT || lc->access.code[0] != 0x66;
+	/* LEGACY_PREFIXES make no sense to these. */
+	return mode != CPL0_16BIT || (lc->modes != NOT_16BIT && lc->access.code[0] != 0x66);
 }
 
 static unsigned int count_cases(enum cpu_mode mode)

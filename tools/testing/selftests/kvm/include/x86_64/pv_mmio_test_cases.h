@@ -34,6 +34,8 @@
 struct pv_case {
 	enum { AS_GIVEN, EACH_STORE, EACH_LOAD } code;
 	struct access_case access;
+	/* Without nested paging it's decoded: the fault isn't one of MMIO to KVM then. */
+	bool needs_tdp;
 };
 
 /* An access of each width, a store that's served, an access that's decoded. */
@@ -152,8 +154,9 @@ static const struct pv_case pv_cases[] = {
 			   STORE(1, FAR_GPA, LOW(4) >> 24) }),
 	SERVED(STORE8, .name = "store at a page's end", .regs.rdx = FAR_GPA - 8,
 	       .bells = { WILDCARD_AT(FAR_GPA - 8, 8) }),
-	SERVED(STORE4, .name = "store to a read-only memslot", .regs.rdx = ROM_GPA,
-	       .exits = { STORE(4, ROM_GPA, LOW(4)) }),
+	{ AS_GIVEN, { CODE(STORE4), .name = "store to a read-only memslot",
+	  .decode = DECODE_NEVER, .is_served = true, .regs.rdx = ROM_GPA,
+	  .exits = { STORE(4, ROM_GPA, LOW(4)) } }, .needs_tdp = true },
 	EACH(EACH_STORE, .name = "store, RAM", .regs.rdx = RAM_GPA, .ram_after = VALUE),
 	EACH_SERVED(.name = "store, no device", .exits = { STORE(OWN_WIDTH, MMIO_GPA, VALUE) }),
 	EACH_SERVED(.name = "store, DATAMATCH misses", .bells = { MATCH(OWN_WIDTH, 0, VALUE ^ 1) },

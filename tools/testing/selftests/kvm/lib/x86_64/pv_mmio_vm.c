@@ -157,20 +157,22 @@ void case_make_supervisor(struct case_vm *cvm, u64 cr4)
 
 /*
  * KVM decodes the first access to a page because it can't know yet that
- * there is no RAM.  Have that behind us.
+ * there is no RAM; without nested paging, to each linear address of one.  Have
+ * that done.
  */
 static void touch_mmio_pages(struct case_vm *cvm)
 {
+	static const u64 gvas[] = { MMIO_GPA, MMIO_GPA + PAGE_SIZE, MMIO_HIGH_GVA, MMIO_TOP_GVA };
 	struct access_case touch = {
 		.name = "touch",
 		CODE("\x88\x02"),	/* mov %al,(%rdx) */
-		.exits = { { STORE_EXIT, 1 } },
+		.exits = { { STORE_EXIT, 1, MMIO_GPA } },
 	};
-	u64 gpa;
+	int i;
 
-	for (gpa = MMIO_GPA; gpa <= MMIO_GPA + PAGE_SIZE; gpa += PAGE_SIZE) {
-		touch.regs.rdx = gpa;
-		touch.exits[0].gpa = gpa;
+	for (i = 0; i < ARRAY_SIZE(gvas); i++) {
+		touch.regs.rdx = gvas[i];
+		touch.exits[0].gpa = i == 1 ? MMIO_GPA + PAGE_SIZE : MMIO_GPA;
 		TEST_ASSERT(run_case(cvm, &touch), "a plain store must work");
 	}
 }
@@ -233,11 +235,8 @@ bool kernel_has_fast_path(void)
  */
 bool store_has_fast_path(enum cpu_mode mode)
 {
-	if (!kernel_has_fast_path())
-		return false;
-
-	return host_cpu_is_amd ? get_kvm_amd_param_bool("npt") :
-				 mode == CPL0_64BIT && get_kvm_intel_param_bool("ept");
+	return kernel_has_fast_path() && kvm_is_tdp_enabled() &&
+	       (mode == CPL0_64BIT || (mode == CPL3_64BIT && host_cpu_is_amd));
 }
 
 /* Mostly a case gets addresses of its own, so that KVM can't know its code. */
