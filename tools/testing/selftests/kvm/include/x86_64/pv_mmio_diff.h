@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The differential test of the PV store: a case is run in two VMs that differ
- * in nothing but KVM_CAP_X86_PV_MMIO, and all that can be seen of it, by the
+ * The differential test of stores: a case is run in two VMs that differ in
+ * nothing but KVM_CAP_X86_PV_MMIO, and all that can be seen of it, by the
  * guest or by the VMM, must be the same.
  *
  * A case is a list of numbers, so that it can be drawn, printed and made
@@ -12,19 +12,23 @@
 
 #include "pv_mmio.h"
 
-/* KVM treats code that it has seen differently from new code. */
-#define DIFF_RUNS	3
+/*
+ * A store is emulated and learned in the first run, served in the second, and
+ * in the third all may be different.  The fourth shows what the third left.
+ */
+#define DIFF_RUNS	4
+#define DIFF_CHANGES	2	/* the run that comes after the change */
 
 enum diff_field {
-	F_WIDTH,	/* that RCX announces, log2 */
-	F_INSN,		/* 0: the fixed one of that width; else up to INSN_RANDOM */
-	F_MODRM,	/* for INSN_RANDOM: prefix, opcode, ModRM, SIB, displacement */
-	F_VALUE,	/* RAX */
-	F_RCX_FLIP,	/* bits that are wrong in RCX */
+	F_WIDTH,	/* of the fixed instruction, log2 */
+	F_INSN,		/* 0: that one; else up to INSN_STORE */
+	F_ENCODING,	/* for INSN_STORE, see pv_mmio_diff_store.c */
+	F_VALUE,	/* RAX, and an immediate operand */
 	F_PAGE,		/* enum diff_page */
 	F_OFFSET,	/* in that page */
 	F_OTHER,	/* where all other registers point to, enum diff_other */
 	F_HIGH,		/* the address is in the upper half */
+	F_CODE_HIGH,	/* and so is the code */
 	F_MAP,		/* enum diff_map */
 	F_MODE,		/* enum diff_mode */
 	F_RFLAGS,	/* on top of bit 1 */
@@ -36,8 +40,9 @@ enum diff_field {
 	F_CROSS,	/* bytes of code ahead of a page's end */
 	F_CHANGE,	/* enum diff_change */
 	F_NEW_INSN,	/* what the code is changed to */
+	F_NEW_ENCODING,
 	F_VMM,		/* enum diff_vmm */
-	F_PRIMED,	/* the first runs are a plain PV store at the same RIP */
+	F_PRIMED,	/* the runs ahead of the change are a plain store, enum diff_prime */
 	NR_FIELDS
 };
 
@@ -55,8 +60,13 @@ enum diff_shadow { SHADOW_NONE, SHADOW_MOV_SS, SHADOW_STI, INSN_STI, INSN_MOV_SS
 enum diff_dr7 { DR7_NONE, DR7_DATA, DR7_STORE, DR7_NEXT, DR7_ELSEWHERE, NR_DR7S };
 enum diff_debug { DEBUG_NONE, DEBUG_STEP, DEBUG_NEXT, DEBUG_STORE, DEBUG_IDLE, NR_DEBUGS };
 enum diff_event { EVENT_NONE, EVENT_INTERRUPT, EVENT_TO_MMIO, NR_EVENTS };
-enum diff_change { CHANGE_NONE, CHANGE_REWRITE, CHANGE_REMAP, NR_CHANGES };
+enum diff_prime { NOT_PRIMED, PRIMED_KERNEL, PRIMED_USER, NR_PRIMES };
 enum diff_vmm { VMM_NONE, VMM_ADDS_RAM, VMM_REMOVES_BELLS, VMM_DROPS_RAM, NR_VMMS };
+/* The last three leave the code as it is; see diff_step(). */
+enum diff_change {
+	CHANGE_NONE, CHANGE_REWRITE, CHANGE_BACK, CHANGE_SPACE, CHANGE_PTE,
+	CHANGE_CR3, CHANGE_DATA, CHANGE_ALIAS, NR_CHANGES
+};
 
 #define FLAG_TF		BIT(8)
 #define FLAG_IF		BIT(9)
@@ -68,19 +78,20 @@ enum diff_vmm { VMM_NONE, VMM_ADDS_RAM, VMM_REMOVES_BELLS, VMM_DROPS_RAM, NR_VMM
 #define CR_NO_WP	BIT(0)
 #define CR_SMAP		BIT(1)
 #define CR_AM		BIT(2)
+#define CR_PCID		BIT(3)
 
 #define DIFF_VALUE	0x1122334455667788ull
 #define DIFF_VALUES	3	/* each station's DATAMATCH values count up */
 #define STATION_SIZE	64
 #define MAX_CODE	16
-/* F_INSN counts from 1; behind the table is one that F_MODRM says. */
-#define NR_INSNS	39
-#define INSN_RANDOM	(NR_INSNS + 1)
+/* F_INSN counts from 1; after the table comes the store that F_ENCODING says. */
+#define NR_INSNS	49
+#define INSN_STORE	(NR_INSNS + 1)
 
 /* What the cases are grouped by: the first thing that was made not plain. */
 enum diff_kind {
-	K_PLAIN, K_INSN, K_RCX, K_ADDRESS, K_MAP, K_MODE, K_FLAGS, K_SHADOW, K_BREAKPOINT,
-	K_DEBUG, K_EVENT, K_CROSS, K_REWRITE, K_REMAP, K_VMM, K_ALL, NR_KINDS
+	K_PLAIN, K_STORE, K_INSN, K_ADDRESS, K_MAP, K_MODE, K_FLAGS, K_SHADOW, K_BREAKPOINT,
+	K_DEBUG, K_EVENT, K_CROSS, K_REWRITE, K_REMAP, K_CR3, K_VMM, K_ALL, NR_KINDS
 };
 
 extern const char * const diff_kind_names[NR_KINDS];
@@ -140,6 +151,17 @@ struct diff_result {
 	u64 rings[MAX_BELLS_IN_ALL];
 };
 
+/* What pv_mmio_diff_code.c puts into the guest's memory. */
+struct diff_code {
+	u8 len;
+	char bytes[MAX_CODE];
+	/* A store's address, registers as x86 numbers them; NO_REG: none. */
+	u8 base, index, shift;
+	s64 disp;
+};
+
+#define NO_REG		0xff
+
 struct diff_vm {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpu;
@@ -154,7 +176,7 @@ struct diff_vm {
 	struct kvm_irqchip ioapic;
 	u32 counter_msr;
 	int stats_fd;
-	off_t decodes_offset;
+	off_t decodes_offset, fast_offset, slow_offset;
 	int epoll_fd;
 	int bell_fds[MAX_BELLS_IN_ALL];
 	unsigned int nr_bells, bells_of[NR_STATIONS];
@@ -166,70 +188,38 @@ struct diff_vm {
 struct diff_pair {
 	struct diff_vm stock, pv;
 	struct diff_result stock_result, pv_result;
-	unsigned int next_slot, next_crossing;
+	unsigned int next_slot, next_crossing, nr_places;
 	bool has_counter;	/* of retired instructions, in the guest */
 	bool counted;		/* and it isn't stuck */
 	bool memory_differs;
-	u64 served;		/* of VMs that are gone */
+	/* Of VMs that are gone: decodes saved, and stores by how they were served. */
+	u64 saved, fast, slow;
 };
-
-/* pv_mmio_diff_gen.c */
-u64 diff_random(u64 *state);
-void diff_make_possible(struct diff_case *c);
-enum diff_kind diff_generate(struct diff_case *c, u64 seed, u64 index);
-struct diff_case diff_plain(const struct diff_case *c);
-
-/* pv_mmio_diff_report.c */
-void diff_print_case(const struct diff_case *c);
-void diff_print_runs(const struct diff_result *result);
-void diff_print_differences(struct diff_pair *p);
-bool diff_shrink(struct diff_pair *p, struct diff_case *c);
-
-/* pv_mmio_diff_vm.c */
-void diff_vm_create(struct diff_vm *v, bool pv);
-void diff_vm_free(struct diff_vm *v);
-void diff_vm_bell(struct diff_vm *v, unsigned int station, bool on);
-u64 diff_vm_decodes(struct diff_vm *v);
-u64 diff_gva(const struct diff_case *c);
-u64 diff_gpa(const struct diff_case *c);
-
-/* pv_mmio_diff_regs.c */
-struct kvm_regs diff_regs(const struct diff_case *c, u64 rip);
-void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, bool remapped);
-void diff_set_events(struct diff_vm *v, const struct diff_case *c);
-void diff_set_debug(struct diff_vm *v, const struct diff_case *c, u64 rip, bool on);
-
-/* pv_mmio_diff_code.c */
-unsigned int diff_code(const struct diff_case *c, u64 insn, char *code);
-u64 diff_next_offset(struct diff_pair *p, u64 crossing);
-void diff_place_code(struct diff_vm *v, unsigned int page, u64 offset, const struct diff_case *c,
-		     u64 insn);
-unsigned int diff_lead_len(const struct diff_case *c);
-
-/* pv_mmio_diff_run.c */
-void diff_pair_create(struct diff_pair *p);
-void diff_pair_free(struct diff_pair *p);
-bool diff_case_differs(struct diff_pair *p, const struct diff_case *c);
-u64 diff_served(struct diff_pair *p);
 
 /* The guest's physical memory, and where its kernel's half is mapped. */
 #define SYSTEM_GPA	0xc0000000ul
 #define SYSTEM_GVA	0x40000000ul
 #define DATA_GVA	0x40200000ul	/* a window for each map */
 #define DATA_WINDOW	0x200000ul
-#define HIGH_HALF	0xffffff8000000000ul
+/* Where 32 bits reach all of it, with their sign extended. */
+#define HIGH_HALF	0xffffffff80000000ul
 #define DIFF_ROM_GPA	0xc8000000ul
 #define DIFF_MMIO_GPA	0xd0000000ul
 #define DIFF_IOAPIC_GPA	0xfec00000ul
 #define DIFF_LAPIC_GPA	0xfee00000ul
 
 #define NR_CODE_PAGES	64
+/* Page tables: as the case has it, with other code, with other devices. */
+enum { SET_OWN, SET_CODE, SET_DATA, NR_SETS };
+/* Top-level tables; SPACE_COPY's is one of SET_OWN. */
+enum diff_space { SPACE_OWN, SPACE_CODE, SPACE_DATA, SPACE_COPY, NR_SPACES };
 /* Pages of the guest's physical memory, from SYSTEM_GPA on. */
 enum {
-	PG_PML4, PG_PDPT = PG_PML4 + 2, PG_PD = PG_PDPT + 2, PG_PAE = PG_PD + 2,
-	PG_PT = PG_PAE + 2, PG_DATA_PT = PG_PT + 2, PG_GDT = PG_DATA_PT + NR_MAPS,
+	PG_PML4, PG_PAE = PG_PML4 + NR_SPACES, PG_PDPT = PG_PAE + NR_SPACES,
+	PG_PD = PG_PDPT + NR_SETS, PG_PT = PG_PD + NR_SETS, PG_DATA_PT = PG_PT + 2,
+	PG_OTHER_DATA_PT = PG_DATA_PT + NR_MAPS, PG_GDT = PG_OTHER_DATA_PT + NR_MAPS,
 	PG_TSS, PG_TSS32, PG_IDT, PG_IDT32, PG_STUBS, PG_STACK, PG_USER_STACK, PG_RAM,
-	PG_SPARE, PG_CODE = 32, PG_OTHER_CODE = PG_CODE + NR_CODE_PAGES,
+	PG_SPARE, PG_CODE = 64, PG_OTHER_CODE = PG_CODE + NR_CODE_PAGES,
 	NR_SYSTEM_PAGES = PG_OTHER_CODE + NR_CODE_PAGES,
 };
 
@@ -251,5 +241,53 @@ enum {
 #define OTHER_PORT	0xe0
 #define RETURN_VECTOR	0x50	/* its handler returns */
 #define MMIO_VECTOR	0x51	/* so does this one's, its stack is MMIO */
+
+/* pv_mmio_diff_gen.c */
+u64 diff_random(u64 *state);
+void diff_make_possible(struct diff_case *c);
+enum diff_kind diff_generate(struct diff_case *c, u64 seed, u64 index);
+
+/* pv_mmio_diff_report.c */
+void diff_print_case(const struct diff_case *c);
+void diff_print_runs(const struct diff_result *result);
+void diff_print_differences(struct diff_pair *p);
+bool diff_shrink(struct diff_pair *p, struct diff_case *c);
+
+/* pv_mmio_diff_vm.c */
+void diff_vm_create(struct diff_vm *v, bool pv);
+void diff_vm_free(struct diff_vm *v);
+void diff_vm_bell(struct diff_vm *v, unsigned int station, bool on);
+u64 diff_gva(const struct diff_case *c);
+/* The PTE of a page of code, other than in the space with other code. */
+u64 *diff_code_pte(struct diff_vm *v, unsigned int page);
+
+/* pv_mmio_diff_regs.c */
+struct kvm_regs diff_regs(const struct diff_case *c, u64 rip);
+void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space);
+void diff_set_events(struct diff_vm *v, const struct diff_case *c);
+void diff_set_debug(struct diff_vm *v, const struct diff_case *c, u64 rip, bool on);
+
+/* pv_mmio_diff_store.c */
+void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code);
+void diff_aim(const struct diff_code *code, u64 target, struct kvm_regs *regs);
+
+/* pv_mmio_diff_code.c */
+void diff_code(const struct diff_case *c, u64 rip, struct diff_code *code);
+struct diff_case diff_step(const struct diff_case *c, int run);
+u64 diff_next_offset(struct diff_pair *p, u64 crossing);
+u64 diff_rip(const struct diff_case *c, u64 offset);
+enum diff_space diff_space(const struct diff_case *c, int run);
+void diff_place_code(struct diff_vm *v, const struct diff_case *c, int run, u64 offset);
+unsigned int diff_lead_len(const struct diff_case *c);
+
+/* pv_mmio_diff_run.c */
+void diff_pair_create(struct diff_pair *p);
+void diff_pair_free(struct diff_pair *p);
+bool diff_case_differs(struct diff_pair *p, const struct diff_case *c);
+/* Decodes that the VM with the capability did without. */
+u64 diff_saved(struct diff_pair *p);
+/* How many stores it served in the exit fast path, and elsewhere. */
+u64 diff_fast(struct diff_pair *p);
+u64 diff_slow(struct diff_pair *p);
 
 #endif /* SELFTEST_KVM_PV_MMIO_DIFF_H */

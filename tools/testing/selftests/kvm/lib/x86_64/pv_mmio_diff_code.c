@@ -4,19 +4,21 @@
  */
 #include "pv_mmio_diff.h"
 
-#define SLOT_SIZE	32
+#define SLOT_SIZE	64
 #define SLOTS_PER_PAGE	(PAGE_SIZE / SLOT_SIZE)
 /* The end of a page is for code that crosses into the next. */
 #define NR_SLOTS	((NR_CODE_PAGES - 1) * (SLOTS_PER_PAGE - 1))
+/* Half of what KVM remembers, and more than any part of it may overflow. */
+#define MAX_PLACES	256
 #define DUMMY_SLOT	10
 
 struct insn {
 	u8 len;
-	char code[6];
+	char code[8];
 };
 
 #define INSN(bytes)	{ sizeof(bytes) - 1, bytes }
-/* The four stores of the contract by width, then what comes close. */
+/* The four fixed stores by width, then what comes close. */
 static const struct insn insns[NR_INSNS] = {
 	INSN("\x88\x02"), INSN("\x66\x89\x02"), INSN("\x89\x02"), INSN("\x48\x89\x02"),
 	INSN("\x8a\x02"), INSN("\x66\x8b\x02"), INSN("\x8b\x02"), INSN("\x48\x8b\x02"),
@@ -28,44 +30,92 @@ static const struct insn insns[NR_INSNS] = {
 	INSN("\x86\x02"), INSN("\xf0\x87\x02"), INSN("\x01\x02"), INSN("\xf0\x48\x09\x02"),
 	INSN("\xff\x02"), INSN("\xaa"), INSN("\x48\xab"), INSN("\xa4"), INSN("\x85\x02"),
 	INSN("\x90\x89\x02"), INSN("\x0f\x38\xf1\x02"), INSN("\x0f\x0b"), INSN("\x90"),
+	INSN("\x0f\xb6\x02"), INSN("\x0f\xbf\x02"), INSN("\x48\x63\x02"), INSN("\x3b\x02"),
+	INSN("\xc7\x0a\x00\x00\x00\x00"), INSN("\xc6\xf8\x00"), INSN("\x8f\x02"),
+	INSN("\x8c\x1a"), INSN("\x0f\xc0\x02"), INSN("\x0f\x11\x02"),
 };
 
-/* Prefix, opcode and ModRM of @random; what follows them is fixed by ModRM. */
-static unsigned int random_insn(u64 random, char *code)
-{
-	static const u8 prefixes[] = { 0x66, 0x48, 0x3e, 0x40, 0x67, 0x66, 0x48, 0x49 };
-	static const u8 opcodes[] = { 0x88, 0x89, 0x88, 0x89, 0x8a, 0x8b, 0x86, 0x31 };
-	const u8 modrm = random >> 8, mod = modrm >> 6, rm = modrm & 7;
-	unsigned int len = 0, displacement = 0;
-
-	if (random & 0x08)
-		code[len++] = prefixes[random & 7];
-	code[len++] = opcodes[(random >> 4) & 7];
-	code[len++] = modrm;
-	if (mod != 3 && rm == 4)
-		code[len++] = random >> 16;
-	if (mod == 2 || (mod == 0 && (rm == 5 || (rm == 4 && (code[len - 1] & 7) == 5))))
-		displacement = 4;
-	else if (mod == 1)
-		displacement = 1;
-	/* Small, and never the code that follows. */
-	memset(code + len, 0, displacement);
-	if (displacement)
-		code[len] = 0x40;
-	return len + displacement;
-}
-
-/* The bytes of instruction number @insn, 0 for the width's fixed one. */
-unsigned int diff_code(const struct diff_case *c, u64 insn, char *code)
+void diff_code(const struct diff_case *c, u64 rip, struct diff_code *code)
 {
 	const struct insn *known;
 
-	if (insn == INSN_RANDOM)
-		return random_insn(c->f[F_MODRM], code);
+	*code = (struct diff_code) { .base = NO_REG, .index = NO_REG };
+	if (c->f[F_INSN] == INSN_STORE) {
+		diff_store(c, rip, code);
+		return;
+	}
+	known = &insns[c->f[F_INSN] ? c->f[F_INSN] - 1 : c->f[F_WIDTH]];
+	memcpy(code->bytes, known->code, known->len);
+	code->len = known->len;
+}
 
-	known = &insns[insn ? insn - 1 : c->f[F_WIDTH]];
-	memcpy(code, known->code, known->len);
-	return known->len;
+/* A store that KVM knows by then, in the place of what may come close to it. */
+static struct diff_case primer(const struct diff_case *c, int run)
+{
+	struct diff_case plain = {};
+
+	plain.f[F_WIDTH] = c->f[F_WIDTH];
+	plain.f[F_INSN] = c->f[F_INSN];
+	plain.f[F_ENCODING] = c->f[F_ENCODING];
+	plain.f[F_VALUE] = c->f[F_VALUE];
+	plain.f[F_CROSS] = c->f[F_CROSS];
+	plain.f[F_CODE_HIGH] = c->f[F_CODE_HIGH];
+	/* One run to know the code again, without the doorbell. */
+	if (run && c->f[F_VMM])
+		plain.f[F_PAGE] = P_VOID;
+	if (c->f[F_PRIMED] == PRIMED_USER) {
+		plain.f[F_MODE] = M_64_USER;
+		plain.f[F_MAP] = MAP_USER;
+	}
+	return plain;
+}
+
+/* Whether the change is undone in the last run, to see what is left of it. */
+static bool is_changed(const struct diff_case *c, int run)
+{
+	if (c->f[F_CHANGE] == CHANGE_REWRITE || c->f[F_CHANGE] == CHANGE_PTE)
+		return run >= DIFF_CHANGES;
+
+	return c->f[F_CHANGE] && run == DIFF_CHANGES;
+}
+
+/* The case as it is in that run. */
+struct diff_case diff_step(const struct diff_case *c, int run)
+{
+	struct diff_case step = *c;
+
+	if (run < DIFF_CHANGES)
+		return c->f[F_PRIMED] ? primer(c, run) : step;
+	if (!is_changed(c, run))
+		return step;
+
+	if (c->f[F_CHANGE] == CHANGE_ALIAS)
+		step.f[F_CODE_HIGH] = !step.f[F_CODE_HIGH];
+	if (c->f[F_CHANGE] >= CHANGE_CR3)
+		return step;
+
+	step.f[F_INSN] = c->f[F_NEW_INSN];
+	step.f[F_ENCODING] = c->f[F_NEW_ENCODING];
+	return step;
+}
+
+/* The copy also where a table was changed: KVM flushes the TLB for it. */
+enum diff_space diff_space(const struct diff_case *c, int run)
+{
+	if (!is_changed(c, run))
+		return SPACE_OWN;
+
+	switch (c->f[F_CHANGE]) {
+	case CHANGE_SPACE:
+		return SPACE_CODE;
+	case CHANGE_DATA:
+		return SPACE_DATA;
+	case CHANGE_PTE:
+	case CHANGE_CR3:
+		return SPACE_COPY;
+	default:
+		return SPACE_OWN;
+	}
 }
 
 /* KVM forgets which code it knew when the memory map changes. */
@@ -82,18 +132,23 @@ u64 diff_next_offset(struct diff_pair *p, u64 crossing)
 {
 	unsigned int slot;
 
-	if (p->next_slot == NR_SLOTS || p->next_crossing == NR_CODE_PAGES - 1) {
+	if (p->nr_places++ == MAX_PLACES || p->next_crossing == NR_CODE_PAGES - 1) {
 		change_memory_map(&p->stock);
 		change_memory_map(&p->pv);
-		p->next_slot = 0;
+		p->nr_places = 0;
 		p->next_crossing = 0;
 	}
 	if (crossing)
 		return ++p->next_crossing * PAGE_SIZE - crossing;
 
-	slot = p->next_slot++;
+	slot = p->next_slot++ % NR_SLOTS;
 	return slot / (SLOTS_PER_PAGE - 1) * PAGE_SIZE + slot % (SLOTS_PER_PAGE - 1) * SLOT_SIZE +
 	       SLOT_SIZE / 2;
+}
+
+u64 diff_rip(const struct diff_case *c, u64 offset)
+{
+	return SYSTEM_PAGE_GVA(PG_CODE) + offset + (c->f[F_CODE_HIGH] ? HIGH_HALF : 0);
 }
 
 /* What the guest executes ahead of the instruction, to get an interrupt shadow. */
@@ -109,17 +164,36 @@ unsigned int diff_lead_len(const struct diff_case *c)
 	return lead ? strlen(lead) : 0;
 }
 
-/* Behind the instruction: port I/O, also for who ends up between two. */
-void diff_place_code(struct diff_vm *v, unsigned int page, u64 offset,
-		     const struct diff_case *c, u64 insn)
+/* After the instruction: port I/O, also for who ends up between two. */
+static void place(char *at, const struct diff_case *step, u64 rip)
 {
-	char *code = SYSTEM_PAGE(v, page) + offset;
-	unsigned int i = diff_code(c, insn, code), lead = diff_lead_len(c);
+	const unsigned int lead = diff_lead_len(step);
+	char bytes[SLOT_SIZE] = {}, *insn = bytes + SLOT_SIZE / 2;
+	struct diff_code code;
+	int i;
 
-	if (lead)
-		memcpy(code - lead, leads[c->f[F_SHADOW]], lead);
-	for (; i < SLOT_SIZE / 2; i += 2) {
-		code[i] = 0xe6;
-		code[i + 1] = (char)END_PORT;
+	diff_code(step, rip, &code);
+	memcpy(insn, code.bytes, code.len);
+	for (i = code.len; i < SLOT_SIZE / 2 - 1; i += 2) {
+		insn[i] = 0xe6;
+		insn[i + 1] = (char)END_PORT;
 	}
+	if (lead)
+		memcpy(insn - lead, leads[step->f[F_SHADOW]], lead);
+	/* Each write costs those who emulate the CPU. */
+	if (memcmp(at - lead, insn - lead, lead + SLOT_SIZE / 2))
+		memcpy(at - lead, insn - lead, lead + SLOT_SIZE / 2);
+}
+
+void diff_place_code(struct diff_vm *v, const struct diff_case *c, int run, u64 offset)
+{
+	const struct diff_case step = diff_step(c, run);
+	unsigned int page = PG_CODE;
+
+	if (is_changed(c, run) &&
+	    (c->f[F_CHANGE] == CHANGE_SPACE || c->f[F_CHANGE] == CHANGE_PTE))
+		page = PG_OTHER_CODE;
+	place(SYSTEM_PAGE(v, page) + offset, &step, diff_rip(&step, offset));
+	if (c->f[F_CHANGE] == CHANGE_PTE && run == DIFF_CHANGES)
+		*diff_code_pte(v, offset / PAGE_SIZE) += NR_CODE_PAGES * PAGE_SIZE;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Draws the cases of the differential test.  Most are a PV store, or a PV
- * store with one thing wrong: random ones would never come near.
+ * Draws the cases of the differential test.  Most are a store to a device, or
+ * one with one thing more to it: random ones would never come near.
  */
 #include "pv_mmio_diff.h"
 
 const char * const diff_kind_names[NR_KINDS] = {
-	[K_PLAIN] = "PV stores",
+	[K_PLAIN] = "fixed instructions",
+	[K_STORE] = "any store",
 	[K_INSN] = "other instructions",
-	[K_RCX] = "RCX",
 	[K_ADDRESS] = "address",
 	[K_MAP] = "mapping",
 	[K_MODE] = "CPU mode",
@@ -20,6 +20,7 @@ const char * const diff_kind_names[NR_KINDS] = {
 	[K_CROSS] = "code across a page",
 	[K_REWRITE] = "rewritten code",
 	[K_REMAP] = "remapped code",
+	[K_CR3] = "other page tables and addresses",
 	[K_VMM] = "changes by the VMM",
 	[K_ALL] = "everything at once",
 };
@@ -41,17 +42,6 @@ static u64 below(u64 *rng, u64 n)
 static bool one_in(u64 *rng, u64 n)
 {
 	return !below(rng, n);
-}
-
-/* What the first runs of a primed case are, to make its RIP known. */
-struct diff_case diff_plain(const struct diff_case *c)
-{
-	struct diff_case plain = {};
-
-	plain.f[F_WIDTH] = c->f[F_WIDTH];
-	plain.f[F_VALUE] = c->f[F_VALUE];
-	plain.f[F_CROSS] = c->f[F_CROSS];
-	return plain;
 }
 
 static u64 draw_value(u64 *rng)
@@ -79,19 +69,23 @@ static u64 draw_offset(u64 *rng)
 
 static u64 draw_insn(u64 *rng)
 {
-	return 1 + (one_in(rng, 4) ? NR_INSNS : below(rng, NR_INSNS));
+	return 1 + below(rng, NR_INSNS);
 }
 
-static u64 draw_rcx_flip(u64 *rng)
+/* See pv_mmio_diff_store.c: most are ones that KVM serves. */
+static u64 draw_encoding(u64 *rng)
 {
-	switch (below(rng, 4)) {
-	case 0:
-		return BIT_ULL(below(rng, 64));
-	case 1:
-		return diff_random(rng);
-	default:
-		return 1 + below(rng, 15);
-	}
+	u64 encoding = diff_random(rng);
+
+	/* Prefixes that it leaves to the emulator, and no memory at all. */
+	if (!one_in(rng, 6))
+		encoding &= ~BIT_ULL(6);
+	if (!one_in(rng, 16) && (encoding >> 30 & 3) == 3)
+		encoding &= ~BIT_ULL(31);
+	/* RIP, or a 32-bit address. */
+	if (one_in(rng, 6))
+		encoding = (encoding & ~(0xc7ull << 24)) | 5 << 24;
+	return encoding;
 }
 
 static void draw_lapic_offset(u64 *rng, struct diff_case *c)
@@ -126,7 +120,7 @@ static void draw_flags(u64 *rng, struct diff_case *c)
 	if (one_in(rng, 3))
 		c->f[F_RFLAGS] ^= BIT(bits[below(rng, 4)]);
 	if (one_in(rng, 2))
-		c->f[F_CR] = below(rng, 8);
+		c->f[F_CR] = below(rng, 16);
 }
 
 static void draw_map(u64 *rng, struct diff_case *c)
@@ -165,14 +159,32 @@ static void draw_vmm(u64 *rng, struct diff_case *c)
 		c->f[F_PAGE] = P_RAM;
 }
 
+/* What the place that is known becomes: mostly another store. */
+static void draw_change(u64 *rng, struct diff_case *c)
+{
+	c->f[F_NEW_INSN] = one_in(rng, 2) ? INSN_STORE : draw_insn(rng);
+	c->f[F_NEW_ENCODING] = draw_encoding(rng);
+}
+
+static void draw_other_tables(u64 *rng, struct diff_case *c)
+{
+	c->f[F_CHANGE] = CHANGE_CR3 + below(rng, 3);
+	if (one_in(rng, 2))
+		c->f[F_CR] ^= CR_PCID;
+	if (one_in(rng, 4)) {
+		c->f[F_MODE] = M_64_USER;
+		c->f[F_MAP] = MAP_USER;
+	}
+}
+
 static void deviate(u64 *rng, struct diff_case *c, enum diff_kind kind)
 {
 	switch (kind) {
 	case K_INSN:
 		c->f[F_INSN] = draw_insn(rng);
 		break;
-	case K_RCX:
-		c->f[F_RCX_FLIP] = draw_rcx_flip(rng);
+	case K_STORE:
+		c->f[F_INSN] = INSN_STORE;
 		break;
 	case K_ADDRESS:
 		draw_address(rng, c);
@@ -199,12 +211,18 @@ static void deviate(u64 *rng, struct diff_case *c, enum diff_kind kind)
 		draw_event(rng, c);
 		break;
 	case K_CROSS:
-		c->f[F_CROSS] = 1 + below(rng, 3);
+		c->f[F_CROSS] = 1 + below(rng, c->f[F_INSN] ? 10 : 3);
 		break;
 	case K_REWRITE:
+		c->f[F_CHANGE] = one_in(rng, 2) ? CHANGE_REWRITE : CHANGE_BACK;
+		draw_change(rng, c);
+		break;
 	case K_REMAP:
-		c->f[F_CHANGE] = kind == K_REWRITE ? CHANGE_REWRITE : CHANGE_REMAP;
-		c->f[F_NEW_INSN] = draw_insn(rng);
+		c->f[F_CHANGE] = one_in(rng, 2) ? CHANGE_SPACE : CHANGE_PTE;
+		draw_change(rng, c);
+		break;
+	case K_CR3:
+		draw_other_tables(rng, c);
 		break;
 	case K_VMM:
 		draw_vmm(rng, c);
@@ -214,7 +232,25 @@ static void deviate(u64 *rng, struct diff_case *c, enum diff_kind kind)
 	}
 }
 
+static bool may_load(const struct diff_case *c)
+{
+	return (c->f[F_INSN] && c->f[F_INSN] != INSN_STORE) ||
+	       (c->f[F_CHANGE] && c->f[F_NEW_INSN] != INSN_STORE);
+}
+
+/* At the case's address, or where its other registers point to. */
+static bool has_length_0(const struct diff_case *c)
+{
+	const u64 station = c->f[F_OFFSET] / STATION_SIZE;
+
+	return station < NR_STATIONS && stations[station].bells[0].used &&
+	       !stations[station].bells[0].len;
+}
+
 /*
+ * Without the capability, Intel's KVM takes a load for a doorbell where there is
+ * an ioeventfd of length 0: that is to differ.
+ *
  * Intel CPUs refuse to enter a guest in a state that no CPU can be in, and
  * KVM then keeps the event for whatever runs next.
  */
@@ -226,14 +262,18 @@ void diff_make_possible(struct diff_case *c)
 		c->f[F_RFLAGS] |= FLAG_IF;
 	if (c->f[F_SHADOW] == SHADOW_STI || c->f[F_SHADOW] == SHADOW_MOV_SS)
 		c->f[F_RFLAGS] &= ~FLAG_TF;
+	if (!host_cpu_is_amd && may_load(c) && has_length_0(c))
+		c->f[F_OFFSET] = 0;
 }
 
 static enum diff_kind draw_kind(u64 *rng)
 {
 	u64 pick = below(rng, 100);
 
-	if (pick < 25)
+	if (pick < 15)
 		return K_PLAIN;
+	if (pick < 40)
+		return K_STORE;
 	if (pick >= 95)
 		return K_ALL;
 	/* Dear, and little can go wrong. */
@@ -242,7 +282,7 @@ static enum diff_kind draw_kind(u64 *rng)
 	if (one_in(rng, 40))
 		return K_CROSS;
 	do {
-		pick = K_PLAIN + 1 + below(rng, K_ALL - K_PLAIN - 1);
+		pick = K_INSN + below(rng, K_ALL - K_INSN);
 	} while (pick == K_VMM || pick == K_CROSS);
 	return pick;
 }
@@ -254,8 +294,9 @@ static void draw_plain(u64 *rng, struct diff_case *c)
 	c->f[F_OFFSET] = one_in(rng, 3) ? 0 : draw_offset(rng);
 	c->f[F_OTHER] = below(rng, NR_OTHERS);
 	c->f[F_RFLAGS] = diff_random(rng) & STATUS_FLAGS;
-	c->f[F_HIGH] = one_in(rng, 8);
-	c->f[F_MODRM] = diff_random(rng);
+	c->f[F_HIGH] = one_in(rng, 3);
+	c->f[F_CODE_HIGH] = one_in(rng, 2) ? c->f[F_HIGH] : one_in(rng, 2);
+	c->f[F_ENCODING] = draw_encoding(rng);
 	if (one_in(rng, 8))
 		c->f[F_RFLAGS] |= FLAG_IF;
 	if (one_in(rng, 8))
@@ -274,13 +315,16 @@ enum diff_kind diff_generate(struct diff_case *c, u64 seed, u64 index)
 	memset(c, 0, sizeof(*c));
 	kind = draw_kind(&rng);
 	draw_plain(&rng, c);
+	if (kind != K_PLAIN && one_in(&rng, 2))
+		c->f[F_INSN] = INSN_STORE;
 	deviate(&rng, c, kind);
 	if (one_in(&rng, 4))
 		deviate(&rng, c, draw_kind(&rng));
 	for (i = 0; kind == K_ALL && i < 8; i++)
 		deviate(&rng, c, 1 + below(&rng, K_VMM - 1));
-	/* With another instruction it would be one more way to rewrite code. */
 	diff_make_possible(c);
-	c->f[F_PRIMED] = kind != K_PLAIN && !c->f[F_INSN] && !one_in(&rng, 4);
+	/* Another instruction would be learned no better. */
+	if (kind > K_STORE && (!c->f[F_INSN] || c->f[F_INSN] == INSN_STORE) && !one_in(&rng, 4))
+		c->f[F_PRIMED] = one_in(&rng, 4) ? PRIMED_USER : PRIMED_KERNEL;
 	return kind;
 }

@@ -4,6 +4,8 @@
  */
 #include "pv_mmio_diff.h"
 
+#define DIFF_PCID	0x123
+
 /* Where RBX, RSI and so on point to. */
 static u64 other_address(const struct diff_case *c)
 {
@@ -36,10 +38,9 @@ static bool is_64bit(const struct diff_case *c)
 struct kvm_regs diff_regs(const struct diff_case *c, u64 rip)
 {
 	const u64 rdx = diff_gva(c), other = other_address(c);
-
-	return (struct kvm_regs) {
+	struct kvm_regs regs = {
 		.rax = c->f[F_VALUE],
-		.rcx = PV_MMIO_RCX(1ull << c->f[F_WIDTH], rdx) ^ c->f[F_RCX_FLIP],
+		.rcx = DIFF_VALUE ^ c->f[F_VALUE],
 		.rdx = rdx,
 		.rbx = other, .rsi = other, .rdi = other, .rbp = other,
 		.r8 = other, .r9 = other, .r10 = rdx, .r11 = ~0ull,
@@ -49,6 +50,11 @@ struct kvm_regs diff_regs(const struct diff_case *c, u64 rip)
 		/* The exit that ends the run is port I/O: let user mode do that. */
 		.rflags = 2 | c->f[F_RFLAGS] | (is_user(c) ? FLAG_IOPL : 0),
 	};
+	struct diff_code code;
+
+	diff_code(c, rip, &code);
+	diff_aim(&code, rdx, &regs);
+	return regs;
 }
 
 static struct kvm_segment segment(u16 selector, u8 type, bool l)
@@ -88,7 +94,8 @@ static void set_tables(struct kvm_sregs *s, bool pae)
 	};
 }
 
-static struct kvm_sregs case_sregs(struct diff_vm *v, const struct diff_case *c, bool remapped)
+static struct kvm_sregs case_sregs(struct diff_vm *v, const struct diff_case *c,
+				   enum diff_space space)
 {
 	const bool pae = c->f[F_MODE] == M_PAE_KERNEL;
 	struct kvm_sregs s = v->sregs;
@@ -104,20 +111,24 @@ static struct kvm_sregs case_sregs(struct diff_vm *v, const struct diff_case *c,
 	if ((c->f[F_CR] & CR_SMAP) && kvm_cpu_has(X86_FEATURE_SMAP))
 		s.cr4 |= X86_CR4_SMAP;
 	s.efer = pae ? EFER_NX : EFER_NX | EFER_LME | EFER_LMA;
-	s.cr3 = SYSTEM_PAGE_GPA((pae ? PG_PAE : PG_PML4) + remapped);
+	s.cr3 = SYSTEM_PAGE_GPA((pae ? PG_PAE : PG_PML4) + space);
+	if (!pae && (c->f[F_CR] & CR_PCID) && kvm_cpu_has(X86_FEATURE_PCID)) {
+		s.cr4 |= X86_CR4_PCIDE;
+		s.cr3 |= DIFF_PCID;
+	}
 	s.cr2 = 0;
 	return s;
 }
 
 /* Dear, and seldom needed: most cases start as the one before. */
-void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, bool remapped)
+void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space)
 {
-	u64 wanted = 1 | c->f[F_MODE] << 8 | c->f[F_CR] << 16 | (u64)remapped << 24;
+	u64 wanted = 1 | c->f[F_MODE] << 8 | c->f[F_CR] << 16 | (u64)space << 24;
 
 	if (!v->is_stale && v->loaded == wanted)
 		return;
 
-	v->vcpu->run->s.regs.sregs = case_sregs(v, c, remapped);
+	v->vcpu->run->s.regs.sregs = case_sregs(v, c, space);
 	v->vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 	v->loaded = wanted;
 }
@@ -154,9 +165,10 @@ void diff_set_events(struct diff_vm *v, const struct diff_case *c)
 
 static u64 next_insn(const struct diff_case *c, u64 rip)
 {
-	char code[MAX_CODE];
+	struct diff_code code;
 
-	return rip + diff_code(c, c->f[F_INSN], code);
+	diff_code(c, rip, &code);
+	return rip + code.len;
 }
 
 static void set_dr7(struct diff_vm *v, const struct diff_case *c, u64 rip)

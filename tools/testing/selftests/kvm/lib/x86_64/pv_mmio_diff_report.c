@@ -8,24 +8,24 @@
 
 static const struct {
 	const char *name;
-	const char *values[8];
+	const char *values[9];
 } fields[NR_FIELDS] = {
 	[F_WIDTH] = { "width", NAMES("1", "2", "4", "8") },
 	[F_INSN] = { "instruction" },
-	[F_MODRM] = { "random" },
+	[F_ENCODING] = { "encoding" },
 	[F_VALUE] = { "rax" },
-	[F_RCX_FLIP] = { "flipped in rcx" },
 	[F_PAGE] = { "page", NAMES("doorbells", "MMIO, no device", "read-only memslot", "RAM",
 				   "doorbells, behind RAM", "I/O APIC", "local APIC") },
 	[F_OFFSET] = { "offset" },
 	[F_OTHER] = { "other registers", NAMES("as rdx", "MMIO, no device", "RAM", "offset + 8") },
 	[F_HIGH] = { "upper half" },
+	[F_CODE_HIGH] = { "code in the upper half" },
 	[F_MAP] = { "mapping", NAMES("kernel", "kernel, read-only", "user", "user, read-only",
 				     "not present") },
 	[F_MODE] = { "mode", NAMES("64-bit kernel", "64-bit user", "compatibility kernel",
 				   "compatibility user", "PAE kernel") },
 	[F_RFLAGS] = { "rflags" },
-	[F_CR] = { "1: no CR0.WP, 2: CR4.SMAP, 4: CR0.AM" },
+	[F_CR] = { "1: no CR0.WP, 2: CR4.SMAP, 4: CR0.AM, 8: CR4.PCIDE" },
 	[F_SHADOW] = { "interrupt shadow", NAMES("none", "mov ss", "sti", "by a sti",
 						"by a mov ss") },
 	[F_DR7] = { "breakpoint", NAMES("none", "data", "store", "next instruction",
@@ -34,21 +34,28 @@ static const struct {
 					   "enabled only") },
 	[F_EVENT] = { "event", NAMES("none", "interrupt", "interrupt, its stack is MMIO") },
 	[F_CROSS] = { "bytes before the page's end" },
-	[F_CHANGE] = { "code", NAMES("stays", "is rewritten", "is remapped") },
+	[F_CHANGE] = { "in the third run, code", NAMES("stays", "is rewritten",
+			"is rewritten, and back", "is that of other tables, and back",
+			"is remapped", "has copied tables, and back",
+			"has tables with other devices, and back",
+			"runs in the other half, and back") },
 	[F_NEW_INSN] = { "new instruction" },
+	[F_NEW_ENCODING] = { "new encoding" },
 	[F_VMM] = { "VMM", NAMES("does nothing", "adds RAM at the address",
 				 "removes the ioeventfds", "drops the page of RAM") },
-	[F_PRIMED] = { "ran as a plain PV store before" },
+	[F_PRIMED] = { "ran as a plain store before", NAMES("no", "of the kernel", "of a user") },
 };
 
-static void print_code(const struct diff_case *c, u64 insn)
+/* As it would be at the first place of all. */
+static void print_code(const struct diff_case *c, int run)
 {
-	unsigned int i, len;
-	char code[MAX_CODE];
+	struct diff_case step = diff_step(c, run);
+	struct diff_code code;
+	unsigned int i;
 
-	len = diff_code(c, insn, code);
-	for (i = 0; i < len; i++)
-		printf(" %02x", (u8)code[i]);
+	diff_code(&step, diff_rip(&step, 0), &code);
+	for (i = 0; i < code.len; i++)
+		printf(" %02x", (u8)code.bytes[i]);
 }
 
 static void print_field(const struct diff_case *c, int field)
@@ -57,7 +64,7 @@ static void print_field(const struct diff_case *c, int field)
 
 	printf("#   %s:", fields[field].name);
 	if (field == F_INSN || field == F_NEW_INSN)
-		print_code(c, value);
+		print_code(c, field == F_INSN ? 0 : DIFF_CHANGES);
 	else if (fields[field].values[0])
 		printf(" %s", fields[field].values[value]);
 	else
@@ -75,12 +82,12 @@ void diff_print_case(const struct diff_case *c)
 	int i;
 
 	for (i = 0; i < NR_FIELDS; i++) {
-		if (i == F_MODRM || i == F_NEW_INSN)
+		if (i == F_NEW_INSN)
 			continue;
 		if (c->f[i] || i == F_WIDTH || i == F_INSN || i == F_PAGE || i == F_OFFSET)
 			print_field(c, i);
 	}
-	if (c->f[F_CHANGE])
+	if (c->f[F_CHANGE] && c->f[F_CHANGE] < CHANGE_CR3)
 		print_field(c, F_NEW_INSN);
 }
 
@@ -216,6 +223,8 @@ static bool shrink_once(struct diff_pair *p, struct diff_case *c)
 		smaller |= try(p, c, i, 0);
 	for (bit = 0; bit < 22; bit++)
 		smaller |= try(p, c, F_RFLAGS, c->f[F_RFLAGS] & ~BIT_ULL(bit));
+	for (bit = 0; bit < 64 && c->f[F_INSN] == INSN_STORE; bit += 4)
+		smaller |= try(p, c, F_ENCODING, c->f[F_ENCODING] & ~(0xfull << bit));
 	return smaller;
 }
 

@@ -7,13 +7,13 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 
+#include "pv_mmio_case.h"
 #include "pv_mmio_diff.h"
 
 #define RAM_SLOT	11
 #define SYNCED		(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 #define TICK_USECONDS	200000
 #define MAX_TICKS	5
-#define LOADED_BYTE	0xa5
 
 static void tick(int signal)
 {
@@ -53,7 +53,9 @@ void diff_pair_create(struct diff_pair *p)
 	const struct diff_pair before = *p;
 
 	memset(p, 0, sizeof(*p));
-	p->served = before.served;
+	p->saved = before.saved;
+	p->fast = before.fast;
+	p->slow = before.slow;
 	p->counted = before.counted;
 	diff_vm_create(&p->stock, false);
 	diff_vm_create(&p->pv, true);
@@ -61,14 +63,27 @@ void diff_pair_create(struct diff_pair *p)
 	start_ticking();
 }
 
-u64 diff_served(struct diff_pair *p)
+u64 diff_saved(struct diff_pair *p)
 {
-	return p->served + diff_vm_decodes(&p->stock) - diff_vm_decodes(&p->pv);
+	return p->saved + read_vcpu_stat(p->stock.stats_fd, p->stock.decodes_offset) -
+	       read_vcpu_stat(p->pv.stats_fd, p->pv.decodes_offset);
+}
+
+u64 diff_fast(struct diff_pair *p)
+{
+	return p->fast + read_vcpu_stat(p->pv.stats_fd, p->pv.fast_offset);
+}
+
+u64 diff_slow(struct diff_pair *p)
+{
+	return p->slow + read_vcpu_stat(p->pv.stats_fd, p->pv.slow_offset);
 }
 
 void diff_pair_free(struct diff_pair *p)
 {
-	p->served = diff_served(p);
+	p->saved = diff_saved(p);
+	p->fast = diff_fast(p);
+	p->slow = diff_slow(p);
 	diff_vm_free(&p->stock);
 	diff_vm_free(&p->pv);
 }
@@ -161,8 +176,8 @@ static void run_to_end(struct diff_vm *v, struct diff_run *r)
 		abort_exit(v->vcpu);
 }
 
-static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip, bool remapped,
-		     struct diff_run *r)
+static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip,
+		     enum diff_space space, struct diff_run *r)
 {
 	struct kvm_run *run = v->vcpu->run;
 
@@ -171,7 +186,7 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip, bool
 	if (c->f[F_DEBUG])
 		vcpu_regs_set(v->vcpu, &run->s.regs.regs);
 	diff_set_debug(v, c, rip, true);
-	diff_set_sregs(v, c, remapped);
+	diff_set_sregs(v, c, space);
 	diff_set_events(v, c);
 	run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 	run->kvm_valid_regs = SYNCED;
@@ -181,7 +196,7 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip, bool
 	r->events = run->s.regs.events;
 	/*
 	 * The event of a refused entry stays where the CPU takes it from, until
-	 * an entry or a signal clears it: nothing behind it can be compared.
+	 * an entry or a signal clears it: nothing after it can be compared.
 	 */
 	v->is_broken = r->end == KVM_EXIT_FAIL_ENTRY;
 	v->is_stale = r->end != KVM_EXIT_IO || r->end_detail != END_PORT || c->f[F_EVENT] ||
@@ -235,33 +250,23 @@ static void collect_devices(struct diff_vm *v, const struct diff_case *c, struct
 static void run_in(struct diff_vm *v, const struct diff_case *c, u64 offset, bool counts,
 		   struct diff_result *r)
 {
-	struct diff_case plain = diff_plain(c);
-	const u64 rip = SYSTEM_PAGE_GVA(PG_CODE) + offset;
-	const bool changes = c->f[F_CHANGE];
-	int i, primes = c->f[F_PRIMED] || changes ? DIFF_RUNS - 1 : 0;
+	u64 *pte = diff_code_pte(v, offset / PAGE_SIZE), own_pte = *pte;
+	struct diff_case step;
+	u64 rip = 0;
+	int i;
 
 	memset(r, 0, sizeof(*r));
 	reset_memory(v);
-	if (c->f[F_CHANGE] == CHANGE_REMAP)
-		diff_place_code(v, PG_OTHER_CODE, offset, c, c->f[F_NEW_INSN]);
 	for (i = 0; i < DIFF_RUNS && !v->is_broken; i++) {
-		const struct diff_case *now = i < primes ? &plain : c;
-		const bool last = i == DIFF_RUNS - 1;
-		u64 insn = changes ? 0 : now->f[F_INSN];
-
-		if (last && c->f[F_CHANGE] == CHANGE_REWRITE)
-			insn = c->f[F_NEW_INSN];
-		if (!i || i == primes)
-			diff_place_code(v, PG_CODE, offset, now, insn);
-		/* One run to know the code again, without the doorbell. */
-		if (i == 1) {
+		step = diff_step(c, i);
+		rip = diff_rip(&step, offset);
+		diff_place_code(v, c, i, offset);
+		if (i == 1)
 			act_as_vmm(v, c, true);
-			if (c->f[F_VMM])
-				plain.f[F_PAGE] = P_VOID;
-		}
-		run_once(v, now, rip, last && c->f[F_CHANGE] == CHANGE_REMAP, &r->runs[i]);
+		run_once(v, &step, rip, diff_space(c, i), &r->runs[i]);
 	}
 	r->sregs = v->vcpu->run->s.regs.sregs;
+	*pte = own_pte;
 	collect_devices(v, c, r);
 	diff_set_debug(v, c, rip, false);
 	take_rings(v, r->rings);

@@ -131,11 +131,6 @@ static const u64 data_gpas[NR_PAGES] = {
 	[P_LAPIC] = DIFF_LAPIC_GPA,
 };
 
-u64 diff_gpa(const struct diff_case *c)
-{
-	return data_gpas[c->f[F_PAGE]] + c->f[F_OFFSET];
-}
-
 static u64 *table(struct diff_vm *v, unsigned int page)
 {
 	return (u64 *)SYSTEM_PAGE(v, page);
@@ -157,7 +152,8 @@ static void map_system(struct diff_vm *v, u64 *pt, unsigned int code)
 		pt[PG_CODE + i] = pointer(code + i);
 }
 
-static void map_data(struct diff_vm *v, u64 *pt, enum diff_map map)
+/* @turn: how far the pages are from where they belong. */
+static void map_data(struct diff_vm *v, u64 *pt, enum diff_map map, unsigned int turn)
 {
 	u64 flags = map == MAP_NONE ? 0 : PTE_P | PTE_AD;
 	int i;
@@ -167,26 +163,53 @@ static void map_data(struct diff_vm *v, u64 *pt, enum diff_map map)
 	if (map == MAP_USER || map == MAP_USER_RO)
 		flags |= PTE_U;
 	for (i = 0; i < NR_PAGES; i++)
-		pt[i] = data_gpas[i] | flags;
+		pt[i] = data_gpas[(i + turn) % NR_PAGES] | flags;
 }
 
-/* Two address spaces, one with other code; each for long mode and for PAE. */
+static void create_set(struct diff_vm *v, unsigned int set)
+{
+	const unsigned int data = set == SET_DATA ? PG_OTHER_DATA_PT : PG_DATA_PT;
+	const unsigned int pt = PG_PT + (set == SET_CODE);
+	unsigned int map;
+
+	table(v, PG_PDPT + set)[SYSTEM_GVA >> 30] = pointer(PG_PD + set);
+	table(v, PG_PDPT + set)[(SYSTEM_GVA + HIGH_HALF) >> 30 & 511] = pointer(PG_PD + set);
+	table(v, PG_PD + set)[0] = pointer(pt);
+	for (map = 0; map < NR_MAPS; map++)
+		table(v, PG_PD + set)[1 + map] = pointer(data + map);
+}
+
+/* For long mode and for PAE. */
+static void create_space(struct diff_vm *v, enum diff_space space, unsigned int set)
+{
+	table(v, PG_PML4 + space)[0] = pointer(PG_PDPT + set);
+	table(v, PG_PML4 + space)[511] = pointer(PG_PDPT + set);
+	table(v, PG_PAE + space)[SYSTEM_GVA >> 30] = SYSTEM_PAGE_GPA(PG_PD + set) | PTE_P;
+}
+
 static void create_page_tables(struct diff_vm *v)
 {
-	unsigned int space, map;
+	static const u8 sets[NR_SPACES] = {
+		[SPACE_OWN] = SET_OWN, [SPACE_CODE] = SET_CODE, [SPACE_DATA] = SET_DATA,
+		[SPACE_COPY] = SET_OWN,
+	};
+	unsigned int i;
 
-	for (space = 0; space < 2; space++) {
-		table(v, PG_PML4 + space)[0] = pointer(PG_PDPT + space);
-		table(v, PG_PML4 + space)[511] = pointer(PG_PDPT + space);
-		table(v, PG_PDPT + space)[1] = pointer(PG_PD + space);
-		table(v, PG_PAE + space)[1] = SYSTEM_PAGE_GPA(PG_PD + space) | PTE_P;
-		table(v, PG_PD + space)[0] = pointer(PG_PT + space);
-		map_system(v, table(v, PG_PT + space), space ? PG_OTHER_CODE : PG_CODE);
-		for (map = 0; map < NR_MAPS; map++)
-			table(v, PG_PD + space)[1 + map] = pointer(PG_DATA_PT + map);
+	for (i = 0; i < NR_SPACES; i++)
+		create_space(v, i, sets[i]);
+	for (i = 0; i < NR_SETS; i++)
+		create_set(v, i);
+	map_system(v, table(v, PG_PT), PG_CODE);
+	map_system(v, table(v, PG_PT + 1), PG_OTHER_CODE);
+	for (i = 0; i < NR_MAPS; i++) {
+		map_data(v, table(v, PG_DATA_PT + i), i, 0);
+		map_data(v, table(v, PG_OTHER_DATA_PT + i), i, P_RAM);
 	}
-	for (map = 0; map < NR_MAPS; map++)
-		map_data(v, table(v, PG_DATA_PT + map), map);
+}
+
+u64 *diff_code_pte(struct diff_vm *v, unsigned int page)
+{
+	return table(v, PG_PT) + PG_CODE + page;
 }
 
 static void create_gdt(struct diff_vm *v)
@@ -243,11 +266,6 @@ static void create_memory(struct diff_vm *v)
 	create_gates(v);
 }
 
-u64 diff_vm_decodes(struct diff_vm *v)
-{
-	return read_vcpu_stat(v->stats_fd, v->decodes_offset);
-}
-
 void diff_vm_create(struct diff_vm *v, bool pv)
 {
 	memset(v, 0, sizeof(*v));
@@ -259,6 +277,8 @@ void diff_vm_create(struct diff_vm *v, bool pv)
 	v->ring = (void *)v->vcpu->run + vm_check_cap(v->vm, KVM_CAP_COALESCED_MMIO) * PAGE_SIZE;
 	v->stats_fd = vcpu_get_stats_fd(v->vcpu);
 	v->decodes_offset = find_vcpu_stat(v->stats_fd, "insn_emulation");
+	v->fast_offset = find_vcpu_stat(v->stats_fd, "pv_mmio_fast");
+	v->slow_offset = find_vcpu_stat(v->stats_fd, "pv_mmio_slow");
 	vcpu_sregs_get(v->vcpu, &v->sregs);
 	vcpu_events_get(v->vcpu, &v->events);
 	vcpu_debugregs_get(v->vcpu, &v->debugregs);
