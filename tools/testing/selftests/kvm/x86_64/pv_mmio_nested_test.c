@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PV stores of an L2 to what L1 passes through to it: L2 and L1 must see what
- * they see of a store that is emulated.
+ * Stores of an L2 to what L1 passes through to it: L2 and L1 must see what they
+ * see of stores that are emulated.
  */
 #include "pv_mmio_nested_test.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When KVM must not skip the decode: each condition of the PV store, met by
- * a store that KVM knows.
+ * When KVM must not skip the decode: each condition of that, broken by a store
+ * that KVM knows.
  */
 #include "pv_mmio_state_test.h"
 

@@ -2,8 +2,8 @@
 /*
  * A scene is a guest program that rings a doorbell from one place until KVM
  * knows that place, and then does so again under a condition that makes the
- * same store something else.  It runs twice, with the PV store on and off:
- * guest and VMM must see the same.
+ * same store something else.  It runs twice, with KVM_CAP_X86_PV_MMIO on and
+ * off: guest and VMM must see the same.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_SCENE_H
 #define SELFTEST_KVM_PV_MMIO_SCENE_H
@@ -23,7 +23,7 @@
 #define NR_SCENE_BELLS	2
 #define SCENE_LOG_SIZE	16
 
-/* GUEST_SYNC stages of guest_learn(); a scene's own start behind them. */
+/* GUEST_SYNC stages of guest_learn(); a scene's own come after them. */
 enum { SCENE_LEARNT = 1, SCENE_KNOWN, SCENE_STAGE };
 
 struct scene_log {
@@ -61,12 +61,13 @@ struct scene_case {
 	void (*finish)(struct scene *s);
 	/* Why this can't be run here, or NULL. */
 	const char *(*lacks)(void);
-	enum decode decode;	/* behind SCENE_KNOWN */
-	bool only_npf_tells;	/* an EPT misconfiguration looks like a store's */
+	enum decode decode;	/* after SCENE_KNOWN */
+	u64 decodes;		/* not 0: exactly so many of them */
+	bool is_never_known;	/* the emulator does all of the stores */
 	bool only_tdp_tells;	/* with ept=0, Bochs shows no interrupt shadow */
-	bool any_rings;		/* whatever the kernel without PV store does */
+	bool any_rings;		/* whatever the kernel does with the capability off */
 	bool any_log;
-	u64 rings[NR_SCENE_BELLS];	/* behind SCENE_KNOWN */
+	u64 rings[NR_SCENE_BELLS];	/* after SCENE_KNOWN */
 	struct scene_log log;	/* the guest's */
 };
 
@@ -110,7 +111,7 @@ static inline void guest_log(u64 val)
 }
 
 /*
- * The signed store of EAX to @gva, each from one place of its own:
+ * The store of EAX to @gva, each from one place of its own:
  *   popf	@arg are the RFLAGS
  *   sti	in the shadow of sti; guest_plain_sti: without
  *   movss	in the shadow of a load of SS; guest_plain_movss: without
@@ -143,7 +144,7 @@ void make_user_page(struct scene *s);
 void guest_store_smap(void);
 void make_other_tables(struct scene *s);
 void guest_switch_cr3(void);
-/* What guest_store_smap() logs: a fault ahead of and behind the store that's allowed. */
+/* What guest_store_smap() logs: a fault before and after the store that's allowed. */
 #define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
 #define PF_PRESENT_WRITE	3
 #define SMAP_LOG	SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA, \

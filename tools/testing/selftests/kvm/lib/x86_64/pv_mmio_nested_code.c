@@ -48,7 +48,7 @@ void l1_end(void)
 	GUEST_DONE();
 }
 
-/* Ahead of L2: that another write makes the page dirty is a change by itself. */
+/* Before L2 runs: that another write makes the page dirty is a change by itself. */
 static void l1_touch_code(void)
 {
 	WRITE_ONCE(*(u16 *)SCENE_CODE_GPA, READ_ONCE(*(u16 *)SCENE_CODE_GPA));
@@ -62,7 +62,7 @@ static void guest_load(void)
 	l1_end();
 }
 
-/* With registers like those of a store, in a place of its own. */
+/* In a place of its own. */
 static void l2_load_elsewhere(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -111,14 +111,13 @@ static void guest_l2_knows(void)
 	GUEST_DONE();
 }
 
-/* L2 goes on at the known store, at CPL 3, and calls L1 behind it. */
+/* L2 goes on at the known store, at CPL 3, and calls L1 after it. */
 static void guest_user(void)
 {
 	l1_begin(l2_store);
 	memcpy((void *)(SCENE_CODE_GPA + L2_STORE_LEN), l2_call_insn(), HYPERCALL_INSN_LEN);
 	l2_gprs.rax = SCENE_VALUE;
 	l2_gprs.rdx = MMIO_GPA;
-	l2_gprs.rcx = PV_MMIO_RCX(4, MMIO_GPA);
 	l1_set_l2_user();
 	l1_set_l2_rip(SCENE_CODE_GPA);
 	l1_flush();
@@ -253,7 +252,7 @@ static void move(struct scene *s, u64 stage)
 static const struct scene_case scenes[] = {
 	{ "a load where L2's store was", guest_load, create, SCENE_LOG(0xa5a5a5a5),
 	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu },
-	{ "a load of L2 with a forged signature", guest_load_elsewhere, create_load,
+	{ "a load of L2 with the registers of its store", guest_load_elsewhere, create_load,
 	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu, SCENE_LOG(0xa5a5a5a5) },
 	{ "another store where L2's was", guest_store_rbx, create_tell_values, .rings = { 0, 1 },
 	  .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },

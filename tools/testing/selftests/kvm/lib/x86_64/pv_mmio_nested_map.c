@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * L1 changes what it passes through to L2, behind a store that is known.
+ * L1 changes what it passes through to L2, after a store is known.
  */
 #include "pv_mmio_nested_test.h"
 
@@ -155,6 +155,11 @@ static void create_map_pte(struct scene *s)
 /* L2's second device is one that L0 serves without an ioeventfd. */
 static void l2_other_device(void)
 {
+	int i;
+
+	/* Of L2's stores KVM knows where each of them goes. */
+	for (i = 0; i < NR_LEARNS; i++)
+		guest_store_code(FAR_GPA, SCENE_VALUE, SCENE_CODE_GPA);
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
 	guest_log(guest_store_code(FAR_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();

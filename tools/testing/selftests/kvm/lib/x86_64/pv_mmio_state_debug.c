@@ -170,7 +170,6 @@ static void vmm_steps(struct scene *s, u64 stage)
 	vcpu_regs_get(s->vcpu, &regs);
 	regs.rip = (u64)guest_popf_insn;
 	regs.rax = SCENE_VALUE;
-	regs.rcx = PV_MMIO_RCX(4, MMIO_GPA);
 	regs.rdx = MMIO_GPA;
 	vcpu_regs_set(s->vcpu, &regs);
 	vcpu_guest_debug_set(s->vcpu, &debug);
@@ -191,7 +190,7 @@ static bool log_break(struct scene *s)
 	return true;
 }
 
-/* A step may end ahead of the store, see step_once() of pv_mmio_test. */
+/* A step may end before the store, see step_once() of pv_mmio_test. */
 static bool log_steps(struct scene *s)
 {
 	struct kvm_run *run = s->vcpu->run;

@@ -11,6 +11,8 @@
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
 #define CODE_GVA	0xd1600000ul
 #define CR0_WP		BIT(16)
+#define PTE_ACCESSED	BIT(5)
+#define PTE_DIRTY	BIT(6)
 
 static void set_cr0(u64 cr0)
 {
@@ -154,6 +156,16 @@ static void guest_remap_code(void)
 	GUEST_DONE();
 }
 
+/* The CPU sets them when it likes, and the code stays. */
+static void guest_clear_ad(void)
+{
+	guest_learn(guest_store_code, CODE_GVA);
+	WRITE_ONCE(*(u64 *)guest_pte_gva, *(u64 *)guest_pte_gva & ~(PTE_ACCESSED | PTE_DIRTY));
+	asm volatile("invlpg (%0)" : : "r"(CODE_GVA) : "memory");
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	GUEST_DONE();
+}
+
 static u64 guest_other_cr3;
 
 /* Copies of the tables on the way to CODE_GVA, but for its page. */
@@ -178,6 +190,21 @@ void make_other_tables(struct scene *s)
 	sync_global_to_guest(s->vm, guest_other_cr3);
 }
 
+/* As of another process: the kernel's code is mapped by the same entry. */
+static void copy_root(struct scene *s)
+{
+	struct kvm_sregs sregs;
+	u64 root;
+
+	put_code_in_second_page(s);
+	vcpu_sregs_get(s->vcpu, &sregs);
+	root = vm_alloc_page_table(s->vm);
+	memcpy(addr_gpa2hva(s->vm, root), addr_gpa2hva(s->vm, sregs.cr3 & PHYSICAL_PAGE_MASK),
+	       PAGE_SIZE);
+	guest_other_cr3 = root;
+	sync_global_to_guest(s->vm, guest_other_cr3);
+}
+
 void guest_switch_cr3(void)
 {
 	u64 cr3 = get_cr3();
@@ -197,12 +224,15 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1 }, SMAP_LOG },
 	{ "store across a page, from RAM", guest_store_across, map_across, .finish = log_ram },
 	{ "page table is a doorbell", guest_walk_mmio, put_page_table_in_mmio,
-	  .decode = DECODE_ALWAYS, .only_npf_tells = true, .rings = { 0, 2 },
-	  .lacks = lacks_tdp },
-	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 },
+	  .decode = DECODE_ALWAYS, .rings = { 0, 2 }, .lacks = lacks_tdp },
+	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE) },
+	{ "guest clears accessed and dirty of the code", guest_clear_ad, map_ptes,
+	  .rings = { 1 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,
-	  .rings = { 1, 1 }, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	  .rings = { 1, 1 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "guest switches to a copy of the top-level table", guest_switch_cr3, copy_root,
+	  .rings = { 2 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 };
 
 const struct scene_table paging_scenes = { scenes, ARRAY_SIZE(scenes) };
