@@ -172,10 +172,10 @@ static void check_stores_off(void)
 
 	for (i = 0; i < STRESS_VCPUS; i++)
 		wrong += stress.threads[i].wrong_checks;
-	printf("# %lu exits with PV stores off\n", checks);
+	printf("# %lu exits with stores off\n", checks);
 	if (wrong)
 		ksft_print_msg("ahead of %lu exits some were served\n", wrong);
-	ksft_test_result(checks && !wrong, "PV stores are left to the emulator while off\n");
+	ksft_test_result(checks && !wrong, "stores are left to the emulator while off\n");
 }
 
 static void print_steps(void)
@@ -216,7 +216,7 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("PV store and hypercall are not offered\n");
+		ksft_exit_skip("Stores and hypercall are not offered\n");
 	ksft_set_plan(NR_STRESS_BELLS + 7);
 	printf("# seed %#x\n", stress.seed);
 	sigaction(SIGUSR1, &action, NULL);

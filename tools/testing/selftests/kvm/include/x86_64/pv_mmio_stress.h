@@ -24,7 +24,8 @@
 #define FICKLE_GPA	0xd0001000ul
 #define ALIAS_GPA	0xd0100000ul
 
-enum stress_how { PV_STORE, PLAIN_STORE, HYPERCALL, PORT_OUT };
+/* By the fixed instruction of the width, or by one that the compiler chose. */
+enum stress_how { STORE, COMPILED_STORE, HYPERCALL, PORT_OUT };
 
 /* What becomes of a ring. */
 enum stress_outcome { ANYTHING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
@@ -38,7 +39,7 @@ enum stress_state {
 	REMOVED = NR_REGS,
 	/* What is at the address. */
 	NO_PAGE, RAM, ROM,
-	/* The capabilities; that of PV stores decides how they are served. */
+	/* The capabilities; that of stores decides how they are served. */
 	HYPERCALLS_ON, HYPERCALLS_OFF, STORES_ON, STORES_OFF,
 	NR_STATES
 };
@@ -103,7 +104,7 @@ struct stress_thread {
 	pthread_t thread;
 	int stats_fd;
 	off_t served_offsets[NR_SERVED];
-	/* When the vCPU last exited: the word, and how many PV stores were served. */
+	/* When the vCPU last exited: the word, and how many stores were served. */
 	u64 stores_word, served;
 	u64 checks, wrong_checks;	/* that none is while they are off */
 };
@@ -157,7 +158,7 @@ u32 stress_missing(const struct stress *s, u32 i);
 bool stress_has_met_all(const struct stress *s);
 void stress_print_missing(const struct stress *s);
 
-/* At each exit of a vCPU: if PV stores were off since its last one, none was served. */
+/* At each exit of a vCPU: if stores were off since its last one, none was served. */
 void stress_find_served(struct stress_thread *t);
 void stress_check_served(struct stress_thread *t);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the doorbells of the stress test have met, and how PV stores are served.
+ * What the doorbells of the stress test have met, and how stores are served.
  */
 #include "pv_mmio_case.h"
 #include "pv_mmio_stress.h"
@@ -19,8 +19,8 @@ static const char * const state_names[NR_STATES] = {
 	[ROM] = "with ROM at the address",
 	[HYPERCALLS_ON] = "with hypercalls on",
 	[HYPERCALLS_OFF] = "with hypercalls off",
-	[STORES_ON] = "with PV stores on",
-	[STORES_OFF] = "with PV stores off",
+	[STORES_ON] = "with stores on",
+	[STORES_OFF] = "with stores off",
 };
 
 static u32 all_states(const struct stress_bell *bell)
@@ -33,7 +33,7 @@ static u32 all_states(const struct stress_bell *bell)
 		states |= BIT(NO_PAGE) | BIT(RAM) | BIT(ROM);
 	if (bell->how == HYPERCALL)
 		states |= BIT(HYPERCALLS_ON) | BIT(HYPERCALLS_OFF);
-	if (bell->how == PV_STORE)
+	if (bell->how == STORE || bell->how == COMPILED_STORE)
 		states |= BIT(STORES_ON) | BIT(STORES_OFF);
 	return states;
 }
@@ -72,7 +72,7 @@ void stress_print_missing(const struct stress *s)
 
 void stress_find_served(struct stress_thread *t)
 {
-	/* What counts PV stores that are not left to the emulator. */
+	/* What counts stores that are not left to the emulator. */
 	static const char * const names[NR_SERVED] = { "pv_mmio_fast", "pv_mmio_slow" };
 	int i;
 

@@ -13,25 +13,25 @@
 #define PASSES		8
 
 const struct stress_bell stress_bells[NR_STRESS_BELLS] = {
-	{ "fixed PV store",		PV_STORE, 2, 0, false, FIXED },
+	{ "fixed store",		STORE, 2, 0, false, FIXED },
 	{ "fixed hypercall",		HYPERCALL, 4, 1, false, FIXED },
 	{ "fixed out",			PORT_OUT, 2, 0, false, FIXED },
-	{ "fixed store to length 0",	PLAIN_STORE, 4, 2, false, BIT(ALL_LENGTHS) },
-	{ "PV store at a fixed one's",	PV_STORE, 2, 0, false, BESIDE },
+	{ "compiled store to length 0",	COMPILED_STORE, 4, 2, false, BIT(ALL_LENGTHS) },
+	{ "store at a fixed one's",	STORE, 2, 0, false, BESIDE },
 	{ "hypercall at a fixed one's",	HYPERCALL, 4, 1, false, BESIDE },
 	{ "out at a fixed one's",	PORT_OUT, 2, 0, false, BESIDE },
-	{ "PV store, 1 byte",		PV_STORE, 1, 3, false, ALL_REGS },
-	{ "PV store, 4 bytes",		PV_STORE, 4, 4, false, ALL_REGS },
-	{ "PV store, 8 bytes",		PV_STORE, 8, 5, false, ALL_REGS },
+	{ "store, 1 byte",		STORE, 1, 3, false, ALL_REGS },
+	{ "store, 4 bytes",		STORE, 4, 4, false, ALL_REGS },
+	{ "store, 8 bytes",		STORE, 8, 5, false, ALL_REGS },
 	{ "hypercall, 1 byte",		HYPERCALL, 1, 6, false, ALL_REGS },
 	{ "hypercall, 8 bytes",		HYPERCALL, 8, 7, false, ALL_REGS },
 	{ "out, 1 byte",		PORT_OUT, 1, 1, false, ALL_REGS },
 	{ "out, 4 bytes",		PORT_OUT, 4, 2, false, ALL_REGS },
-	{ "store, 4 bytes",		PLAIN_STORE, 4, 8, false, NO_MATCH },
-	{ "PV store, fickle page",	PV_STORE, 4, 0, true, BIT(ALL_VALUES) },
+	{ "compiled store, 4 bytes",	COMPILED_STORE, 4, 8, false, NO_MATCH },
+	{ "store, fickle page",	STORE, 4, 0, true, BIT(ALL_VALUES) },
 	{ "hypercall, fickle page",	HYPERCALL, 8, 1, true, FIXED },
 	/* Not of length 0: on Intel, KVM itself signals that also where RAM is new. */
-	{ "store, fickle page",		PLAIN_STORE, 4, 2, true, BIT(ALL_VALUES) },
+	{ "compiled store, fickle page", COMPILED_STORE, 4, 2, true, BIT(ALL_VALUES) },
 };
 
 struct stress_shared stress_shared;
@@ -96,10 +96,10 @@ static void guest_out(u32 width, u16 port, u64 value)
 static u64 guest_ring(enum stress_how how, u32 width, u64 addr, u64 value)
 {
 	switch (how) {
-	case PV_STORE:
+	case STORE:
 		guest_pv_store(width, addr, value);
 		break;
-	case PLAIN_STORE:
+	case COMPILED_STORE:
 		WRITE_ONCE(*(u32 *)addr, value);
 		break;
 	case HYPERCALL:
@@ -109,6 +109,11 @@ static u64 guest_ring(enum stress_how how, u32 width, u64 addr, u64 value)
 		break;
 	}
 	return 0;
+}
+
+static bool is_store(const struct stress_bell *bell)
+{
+	return bell->how == STORE || bell->how == COMPILED_STORE;
 }
 
 static struct stress_words guest_words(u32 i)
@@ -122,7 +127,7 @@ static struct stress_words guest_words(u32 i)
 		.page = bell->fickle ? READ_ONCE(shared->page) : NO_PAGE,
 		.hypercalls = bell->how == HYPERCALL ? READ_ONCE(shared->hypercalls) :
 						       HYPERCALLS_ON,
-		.stores = bell->how == PV_STORE ? READ_ONCE(shared->stores) : STORES_ON,
+		.stores = is_store(bell) ? READ_ONCE(shared->stores) : STORES_ON,
 	};
 }
 
@@ -142,7 +147,7 @@ static struct stress_words common_words(struct stress_words before, struct stres
 	};
 }
 
-/* A PV store goes the same way, served or emulated. */
+/* A store goes the same way, served or emulated. */
 static enum stress_outcome words_outcome(struct stress_words w)
 {
 	if (w.reg == CHANGING || w.page == CHANGING || w.hypercalls == CHANGING)
