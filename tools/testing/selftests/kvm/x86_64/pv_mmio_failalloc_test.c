@@ -8,7 +8,7 @@
  */
 #include <fcntl.h>
 
-#include "pv_mmio.h"
+#include "pv_mmio_l2.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define OLD_GPA		0xd0000000ul
@@ -19,10 +19,16 @@
 #define MAX_BUDGET	2048
 #define BUDGET_STEP	128
 
-enum { PLAIN, SIGNED };
+/* A segment prefix leaves a store to the emulator. */
+enum { EMULATED, SERVED };
 
 /* Open beforehand: to open them takes memory. */
 static int nth_fd, beyond_fd;
+
+static void guest_prefixed_store(u64 gpa, u32 value)
+{
+	asm volatile("ds movl %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
+}
 
 static void guest_ring(u64 how)
 {
@@ -30,17 +36,29 @@ static void guest_ring(u64 how)
 
 	for (;;) {
 		for (i = 0; i < RINGS; i++) {
-			if (how == SIGNED) {
+			if (how == SERVED) {
 				guest_pv_store_4(OLD_GPA, i);
 				guest_pv_store_4(NEW_GPA, i);
 			} else {
-				WRITE_ONCE(*(u32 *)OLD_GPA, i);
-				WRITE_ONCE(*(u32 *)NEW_GPA, i);
+				guest_prefixed_store(OLD_GPA, i);
+				guest_prefixed_store(NEW_GPA, i);
 			}
 		}
 		GUEST_SYNC(0);
-		how = SIGNED;
+		how = SERVED;
 	}
+}
+
+static void l2_ring(void)
+{
+	guest_ring(EMULATED);
+}
+
+static void guest_ring_in_l2(u64 how)
+{
+	l1_prepare(l2_ring);
+	l1_run();
+	GUEST_FAIL("L1 must get no exit of L2");
 }
 
 struct fail_vm {
@@ -154,17 +172,22 @@ static bool run_pass(struct fail_vm *f)
 	return get_ucall(f->vcpu, &uc) == UCALL_SYNC;
 }
 
-static void fail_vm_create(struct fail_vm *f, bool old_bell)
+static void fail_vm_create_with(struct fail_vm *f, void (*guest)(u64 how), bool old_bell)
 {
 	f->failed = false;
 	f->nth = 0;
-	f->vm = vm_create_with_one_vcpu(&f->vcpu, guest_ring);
-	vcpu_args_set(f->vcpu, 1, (u64)PLAIN);
+	f->vm = vm_create_with_one_vcpu(&f->vcpu, guest);
+	vcpu_args_set(f->vcpu, 1, (u64)EMULATED);
 	virt_pg_map(f->vm, OLD_GPA, OLD_GPA);
 	f->old_fd = eventfd_create();
 	f->new_fd = eventfd_create();
 	if (old_bell)
 		TEST_ASSERT_EQ(set_bell(f, OLD_GPA, f->old_fd, 0), 0);
+}
+
+static void fail_vm_create(struct fail_vm *f, bool old_bell)
+{
+	fail_vm_create_with(f, guest_ring, old_bell);
 }
 
 static void fail_vm_free(struct fail_vm *f)
@@ -190,7 +213,7 @@ static bool rings_are(struct fail_vm *f, u64 old_rings, u64 new_rings)
 	return false;
 }
 
-/* Plain stores first: the host's tables for these pages are there by then. */
+/* Emulated ones first: the host's tables for these pages are there by then. */
 static bool rings_twice(struct fail_vm *f, u64 old_rings, u64 new_rings)
 {
 	return rings_are(f, old_rings, new_rings) && rings_are(f, old_rings, new_rings);
@@ -279,14 +302,16 @@ static void test_remove(void)
 }
 
 /* What KVM remembers of the guest's code: without, it has to look each time. */
-static void test_run(void)
+static void test_run_of(void (*guest)(u64 how), const char *name)
 {
 	bool good = true, reached = true;
 	struct fail_vm f;
 	u32 nth;
 
 	for (nth = 1; good && reached && nth < MAX_NTH; nth++) {
-		fail_vm_create(&f, true);
+		fail_vm_create_with(&f, guest, true);
+		if (guest == guest_ring_in_l2)
+			l2_create(f.vm);
 		TEST_ASSERT_EQ(set_bell(&f, NEW_GPA, f.new_fd, 0), 0);
 		good = rings_are(&f, RINGS, RINGS);
 		f.nth = nth;
@@ -295,8 +320,21 @@ static void test_run(void)
 		good &= rings_are(&f, RINGS, RINGS);
 		fail_vm_free(&f);
 	}
-	printf("# PV stores: %u allocations\n", nth - 2);
-	ksft_test_result(good && !reached && nth > 2, "PV stores, one allocation fails\n");
+	printf("# %s: %u allocations\n", name, nth - 2);
+	ksft_test_result(good && !reached && nth > 2, "%s, one allocation fails\n", name);
+}
+
+static void test_run(void)
+{
+	test_run_of(guest_ring, "stores");
+}
+
+static void test_run_l2(void)
+{
+	if (l2_lacks())
+		ksft_test_result_skip("stores of L2: %s\n", l2_lacks());
+	else
+		test_run_of(guest_ring_in_l2, "stores of L2");
 }
 
 static void add_first(void)
@@ -323,7 +361,7 @@ int main(void)
 {
 	static void (*const tests[])(void) = {
 		add_first, add_another, add_first_beyond, add_another_beyond, test_remove,
-		test_run,
+		test_run, test_run_l2,
 	};
 	bool can_fail;
 	int i;

@@ -156,7 +156,7 @@ static void test_bad_caps(void)
 	} caps[] = {
 		{ "the number below", KVM_CAP_X86_PV_MMIO - 1 },
 		{ "the number above", KVM_CAP_X86_HC_MMIO_WRITE + 1 },
-		{ "PV store, on a vCPU", KVM_CAP_X86_PV_MMIO, true },
+		{ "stores, on a vCPU", KVM_CAP_X86_PV_MMIO, true },
 		{ "hypercall, on a vCPU", KVM_CAP_X86_HC_MMIO_WRITE, true },
 	};
 	struct kvm_vcpu *vcpu;
@@ -268,7 +268,7 @@ int main(int argc, char **argv)
 	}
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("PV store and hypercall are not offered\n");
+		ksft_exit_skip("stores and hypercall are not offered\n");
 	ksft_set_plan(ARRAY_SIZE(bad_ioeventfds) + 4 + 5 + 2 + 1);
 
 	test_bad_ioeventfds();

@@ -29,14 +29,14 @@ struct journey {
 };
 
 static const struct migration migrations[] = {
-	{ "between doorbells, PV store on", { true, true } },
-	{ "between doorbells, PV store off", { false, false } },
-	{ "between doorbells, PV store from off to on and back", { false, true } },
-	{ "at exits to the VMM, PV store on", { true, true }, true },
-	{ "at exits to the VMM, PV store off", { false, false }, true },
-	{ "at exits to the VMM, PV store from on to off and back", { true, false }, true },
+	{ "between doorbells, stores served", { true, true } },
+	{ "between doorbells, stores emulated", { false, false } },
+	{ "between doorbells, stores emulated, served and so on", { false, true } },
+	{ "at exits to the VMM, stores served", { true, true }, true },
+	{ "at exits to the VMM, stores emulated", { false, false }, true },
+	{ "at exits to the VMM, stores served, emulated and so on", { true, false }, true },
 	{ "in the middle of a hypercall", { true, true }, true, true },
-	{ "in the middle of a hypercall, PV store off and on", { false, true }, true, true },
+	{ "in the middle of a hypercall, stores served in turns", { false, true }, true, true },
 };
 
 static noinline void guest_write_by_store(u64 gpa, u64 value)

@@ -27,10 +27,10 @@
 /* A vCPU that hangs ends the whole test. */
 #define CASE_SECONDS	60
 
-enum ring { PV_STORE, HYPERCALL, PORT, ANY_LENGTH, NR_RINGS };
+enum ring { STORE, HYPERCALL, PORT, ANY_LENGTH, NR_RINGS };
 
 static const char * const ring_names[NR_RINGS] = {
-	[PV_STORE] = "PV store",
+	[STORE] = "store",
 	[HYPERCALL] = "hypercall",
 	[PORT] = "out",
 	[ANY_LENGTH] = "store to length 0",
@@ -69,7 +69,7 @@ static u64 guest_hypercall(u64 gpa, u64 value)
 static void guest_ring(enum ring ring, u64 addr, u16 value)
 {
 	switch (ring) {
-	case PV_STORE:
+	case STORE:
 		guest_pv_store_2(addr, value);
 		break;
 	case HYPERCALL:
