@@ -144,6 +144,8 @@ void make_user_page(struct scene *s);
 void guest_store_smap(void);
 void make_other_tables(struct scene *s);
 void guest_switch_cr3(void);
+/* Other code is in another part of the VMM's memory, where the old stays as it was. */
+void vmm_moves_code(struct scene *s, u64 stage);
 /* What guest_store_smap() logs: a fault before and after the store that's allowed. */
 #define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
 #define PF_PRESENT_WRITE	3

@@ -72,6 +72,15 @@ static void vmm_replaces_memslot(struct scene *s, u64 stage)
 	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
 }
 
+void vmm_moves_code(struct scene *s, u64 stage)
+{
+	void *other = s->code + 2 * PAGE_SIZE;
+
+	SCENE_PUT_CODE(s, 2 * PAGE_SIZE, STORE_RBX_RET);
+	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 0, s->code);
+	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 2 * PAGE_SIZE, other);
+}
+
 static void guest_at_place(void)
 {
 	guest_learn(guest_store_code, guest_code);
@@ -153,6 +162,9 @@ static const struct scene_case scenes[] = {
 	  .rings = { 0, 2 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "VMM replaces the memslot of the code", guest_wait, scene_tell_values,
 	  vmm_replaces_memslot, .rings = { 0, 2 }, .decodes = 1,
+	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "VMM moves the memslot of the code", guest_wait, scene_tell_values,
+	  vmm_moves_code, .rings = { 0, 2 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "store at the end of a page", guest_at_place, end_of_page, RINGS_AS_KNOWN },
 	{ "store across two pages", guest_at_place, across_pages, RINGS_UNKNOWN },

@@ -10,6 +10,7 @@
 #define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
 #define CODE_GVA	0xd1600000ul
+#define FAR_CODE_GVA	(1ul << 39 | CODE_GVA)	/* not by the first top-level entry */
 #define CR0_WP		BIT(16)
 #define PTE_ACCESSED	BIT(5)
 #define PTE_DIRTY	BIT(6)
@@ -217,6 +218,48 @@ void guest_switch_cr3(void)
 	GUEST_DONE();
 }
 
+static void guest_learn_far_code(void)
+{
+	guest_learn(guest_store_code, FAR_CODE_GVA);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, FAR_CODE_GVA));
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, FAR_CODE_GVA));
+	GUEST_DONE();
+}
+
+static void map_far_code(struct scene *s)
+{
+	scene_tell_values(s);
+	SCENE_PUT_CODE(s, PAGE_SIZE, STORE_RBX_RET);
+	virt_pg_map(s->vm, FAR_CODE_GVA, SCENE_CODE_GPA);
+}
+
+/* Five levels, with other code; the entry that four began with is there, unused. */
+static void vmm_adds_a_level(struct scene *s, u64 stage)
+{
+	u64 *pml4e = scene_pte(s, FAR_CODE_GVA, PG_LEVEL_512G);
+	u64 root = vm_alloc_page_table(s->vm);
+	u64 *top = addr_gpa2hva(s->vm, root);
+	struct kvm_sregs sregs;
+
+	vcpu_run_complete_io(s->vcpu);
+	vcpu_sregs_get(s->vcpu, &sregs);
+	top[0] = sregs.cr3 | PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
+	top[FAR_CODE_GVA >> 39] = *pml4e;
+	*pml4e = 0;
+	virt_pg_map(s->vm, FAR_CODE_GVA, SCENE_CODE_GPA + PAGE_SIZE);
+	sregs.cr3 = root;
+	sregs.cr4 |= X86_CR4_LA57;
+	vcpu_sregs_set(s->vcpu, &sregs);
+}
+
+static const char *lacks_more_levels(void)
+{
+	if (!kvm_cpu_has(X86_FEATURE_LA57))
+		return "KVM offers no fifth level";
+
+	return scene_has_five_levels() ? "there are five levels already" : NULL;
+}
+
 static const struct scene_case scenes[] = {
 	{ "page can't be written", guest_store_read_only, make_read_only,
 	  SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, ALIAS_GVA) },
@@ -233,6 +276,9 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1, 1 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "guest switches to a copy of the top-level table", guest_switch_cr3, copy_root,
 	  .rings = { 2 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "VMM adds a level of page tables, with other code", guest_learn_far_code, map_far_code,
+	  vmm_adds_a_level, .rings = { 0, 2 }, .decodes = 1, .lacks = lacks_more_levels,
+	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 };
 
 const struct scene_table paging_scenes = { scenes, ARRAY_SIZE(scenes) };
