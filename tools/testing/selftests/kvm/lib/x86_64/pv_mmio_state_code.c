@@ -29,6 +29,40 @@ static void guest_wait(void)
 	GUEST_DONE();
 }
 
+/* Each change after the place was of use: it's learned at once. */
+static void guest_wait_twice(void)
+{
+	int i;
+
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	for (i = 0; i < 4; i++) {
+		guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+		if (i == 1)
+			GUEST_SYNC(SCENE_STAGE);
+	}
+	GUEST_DONE();
+}
+
+static void vmm_rewrites_and_back(struct scene *s, u64 stage)
+{
+	if (stage == SCENE_KNOWN)
+		SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
+	else
+		SCENE_PUT_CODE(s, 0, "\x89\x02\xc3");
+}
+
+/* Another place first, by which KVM notices that there are other memslots. */
+static void guest_other_place_first(void)
+{
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	GUEST_SYNC(SCENE_STAGE);
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
+	GUEST_DONE();
+}
+
 static void rewrite_with(struct scene *s, u64 code)
 {
 	guest_new_code = code;
@@ -79,6 +113,14 @@ void vmm_moves_code(struct scene *s, u64 stage)
 	SCENE_PUT_CODE(s, 2 * PAGE_SIZE, STORE_RBX_RET);
 	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 0, s->code);
 	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 2 * PAGE_SIZE, other);
+}
+
+static void forget_other_rings(struct scene *s, u64 stage)
+{
+	if (stage == SCENE_STAGE)
+		eventfd_take(s->bells[0]);
+	else
+		vmm_moves_code(s, stage);
 }
 
 static void guest_at_place(void)
@@ -160,12 +202,18 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1 }, .decodes = 1, SCENE_LOG(SCENE_VALUE) },
 	{ "VMM rewrites the store to one of RBX", guest_wait, scene_tell_values, vmm_rewrites,
 	  .rings = { 0, 2 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "VMM rewrites the store, and back", guest_wait_twice, scene_tell_values,
+	  vmm_rewrites_and_back, .rings = { 2, 2 }, .decodes = 2,
+	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE, SCENE_VALUE, SCENE_VALUE) },
 	{ "VMM replaces the memslot of the code", guest_wait, scene_tell_values,
 	  vmm_replaces_memslot, .rings = { 0, 2 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "VMM moves the memslot of the code", guest_wait, scene_tell_values,
 	  vmm_moves_code, .rings = { 0, 2 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "VMM moves the memslot of the code, another place is first", guest_other_place_first,
+	  scene_tell_values, forget_other_rings, .rings = { 1, 1 }, .decodes = 2,
+	  SCENE_LOG(SCENE_VALUE) },
 	{ "store at the end of a page", guest_at_place, end_of_page, RINGS_AS_KNOWN },
 	{ "store across two pages", guest_at_place, across_pages, RINGS_UNKNOWN },
 	{ "store ends below 4 GiB", guest_at_place, ends_below_4g, RINGS_AS_KNOWN },

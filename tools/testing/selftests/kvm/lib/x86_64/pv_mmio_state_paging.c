@@ -12,8 +12,6 @@
 #define CODE_GVA	0xd1600000ul
 #define FAR_CODE_GVA	(1ul << 39 | CODE_GVA)	/* not by the first top-level entry */
 #define CR0_WP		BIT(16)
-#define PTE_ACCESSED	BIT(5)
-#define PTE_DIRTY	BIT(6)
 
 static void set_cr0(u64 cr0)
 {
@@ -157,12 +155,11 @@ static void guest_remap_code(void)
 	GUEST_DONE();
 }
 
-/* The CPU sets them when it likes, and the code stays. */
-static void guest_clear_ad(void)
+/* The CPU sets a bit in the page's entry, and the code stays. */
+static void guest_make_dirty(void)
 {
 	guest_learn(guest_store_code, CODE_GVA);
-	WRITE_ONCE(*(u64 *)guest_pte_gva, *(u64 *)guest_pte_gva & ~(PTE_ACCESSED | PTE_DIRTY));
-	asm volatile("invlpg (%0)" : : "r"(CODE_GVA) : "memory");
+	WRITE_ONCE(*(u64 *)(CODE_GVA + PAGE_SIZE / 2), 1);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
 	GUEST_DONE();
 }
@@ -192,18 +189,50 @@ void make_other_tables(struct scene *s)
 }
 
 /* As of another process: the kernel's code is mapped by the same entry. */
-static void copy_root(struct scene *s)
+static u64 make_copied_root(struct scene *s)
 {
+	u64 root = vm_alloc_page_table(s->vm);
 	struct kvm_sregs sregs;
-	u64 root;
 
-	put_code_in_second_page(s);
 	vcpu_sregs_get(s->vcpu, &sregs);
-	root = vm_alloc_page_table(s->vm);
 	memcpy(addr_gpa2hva(s->vm, root), addr_gpa2hva(s->vm, sregs.cr3 & PHYSICAL_PAGE_MASK),
 	       PAGE_SIZE);
+	return root;
+}
+
+static void copy_root(struct scene *s)
+{
+	put_code_in_second_page(s);
+	guest_other_cr3 = make_copied_root(s);
+	sync_global_to_guest(s->vm, guest_other_cr3);
+}
+
+/* The copy's first entry, which maps all that is below 512 GiB or more. */
+static u64 guest_other_entry;
+
+static void copy_root_to_change(struct scene *s)
+{
+	u64 root;
+
+	make_other_tables(s);
+	guest_other_entry = *(u64 *)addr_gpa2hva(s->vm, guest_other_cr3);
+	/* Neither is in the copies of tables. */
+	root = make_copied_root(s);
+	virt_pg_map(s->vm, ALIAS_GVA, root);
 	guest_other_cr3 = root;
 	sync_global_to_guest(s->vm, guest_other_cr3);
+	sync_global_to_guest(s->vm, guest_other_entry);
+}
+
+static void guest_change_copied_root(void)
+{
+	guest_learn(guest_store_code, CODE_GVA);
+	set_cr3(guest_other_cr3);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	WRITE_ONCE(*(u64 *)ALIAS_GVA, guest_other_entry);
+	set_cr3(guest_other_cr3);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	GUEST_DONE();
 }
 
 void guest_switch_cr3(void)
@@ -270,12 +299,15 @@ static const struct scene_case scenes[] = {
 	  .decode = DECODE_ALWAYS, .rings = { 0, 2 }, .lacks = lacks_tdp },
 	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE) },
-	{ "guest clears accessed and dirty of the code", guest_clear_ad, map_ptes,
+	{ "guest writes to the page of the code", guest_make_dirty, put_code_in_second_page,
 	  .rings = { 1 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,
 	  .rings = { 1, 1 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "guest switches to a copy of the top-level table", guest_switch_cr3, copy_root,
 	  .rings = { 2 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	{ "guest changes its copy of the top-level table", guest_change_copied_root,
+	  copy_root_to_change, .rings = { 1, 1 }, .decodes = 1,
+	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 	{ "VMM adds a level of page tables, with other code", guest_learn_far_code, map_far_code,
 	  vmm_adds_a_level, .rings = { 0, 2 }, .decodes = 1, .lacks = lacks_more_levels,
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
