@@ -40,7 +40,7 @@ AMD_ONLY := profile test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build guest-module check configs,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build check configs,$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TESTS,regress test-debug test-kcsan)
 $(call heeded,CONFIGS,configs)
@@ -61,7 +61,7 @@ BUILT := build/$(FLAVOUR)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build guest-module e2e nested bench profile test fuzz stress
+.PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
 .PHONY: unload clean
 
@@ -78,10 +78,8 @@ packages: ## install the Debian packages that the jobs need
 build: packages ## fetch Debian's kernel, build our KVM and the tests for it
 	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 
-guest-module: build ## build the module that makes a stock guest's virtio ring with PV stores
-	@python3 tools/kernel/guest.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
-
-e2e: guest-module ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
+e2e: build ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
+	@python3 tools/e2e/virtio.py $(BUILT)
 	@python3 tools/e2e/e2e.py $(BUILT) build/results "$(LAB)"
 
 nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's doorbells
@@ -101,7 +99,7 @@ profile: build ## where a doorbell's instructions go, by step (emulated AMD mach
 test: build ## run all tests on the emulated machines
 	@python3 tools/test/run.py $(BUILT) "$(LAB)"
 
-fuzz: build ## compare random PV stores with emulated ones; TIME=seconds CASES=n SEED=n
+fuzz: build ## compare random stores with emulated ones; TIME=seconds CASES=n SEED=n
 	@python3 tools/test/fuzz.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
 
 stress: build ## vCPUs ring while all changes around them; TIME=seconds SEED=n

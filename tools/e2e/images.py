@@ -39,10 +39,10 @@ def order(modules, wanted, directory):
     return names
 
 
-def modules_of(guest, wanted):
+def modules_of(virtio, wanted):
     """(file name, contents) for the modules WANTED, and their order as a file."""
-    modules = initramfs.modules_in(guest / "modules")
-    names = order(modules, [name.replace("_", "-") for name in wanted], guest / "modules")
+    modules = initramfs.modules_in(virtio)
+    names = order(modules, [name.replace("_", "-") for name in wanted], virtio)
     return [(f"{name}.ko", modules[name]) for name in names] + [
         ("order", "".join(f"{name}\n" for name in names).encode())]
 
@@ -55,10 +55,9 @@ def build_load(work):
     return program
 
 
-def build_initramfs(guest, work):
-    """The guest's: our first process, Debian's modules and the ones under test."""
+def build_initramfs(virtio, work):
+    """The guest's: our first process, and Debian's modules."""
     path = work / "initramfs"
-    tested = (guest / "virtio_pci_pv_notify.ko", guest / "test/without_livepatch.ko")
     with open(path, "wb") as out:
         archive = initramfs.Archive(out)
         for name in ("dev", "proc", "sys", "tmp"):
@@ -68,10 +67,8 @@ def build_initramfs(guest, work):
         archive.symlink("bin/sh", "busybox")
         archive.file("init", (HERE / "guest/init").read_bytes(), 0o755)
         archive.file("lab/load", (work / "load").read_bytes(), 0o755)
-        for name, contents in modules_of(guest, GUEST_MODULES):
+        for name, contents in modules_of(virtio, GUEST_MODULES):
             archive.file(f"lab/modules/{name}", contents, 0o644)
-        for module in tested:
-            archive.file(f"lab/modules/{module.name}", module.read_bytes(), 0o644)
         archive.finish()
     return path
 
@@ -79,11 +76,11 @@ def build_initramfs(guest, work):
 def lab_files(built, work):
     """Options for lab.py that bring all files to the lab's machine."""
     work.mkdir(parents=True, exist_ok=True)
-    guest = built / "guest"
+    virtio = built / "virtio"
     places = {path: path for path in [QEMU, *libraries(QEMU), *FIRMWARE]}
-    places |= {"/e2e/load": build_load(work), "/e2e/initramfs": build_initramfs(guest, work),
+    places |= {"/e2e/load": build_load(work), "/e2e/initramfs": build_initramfs(virtio, work),
                "/e2e/vmlinuz": built / "vmlinuz", "/e2e/session": HERE / "session"}
-    for name, contents in modules_of(guest, HOST_MODULES):
+    for name, contents in modules_of(virtio, HOST_MODULES):
         (work / name).write_bytes(contents)
         places[f"/e2e/modules/{name}"] = work / name
     return [f"--file={source}:{place}" for place, source in places.items()]

@@ -65,11 +65,13 @@ class WaysTest(unittest.TestCase):
                 (trace("npf", mmio(), pv_mmio("slow store", result="in-kernel")), ways.STORE),
                 (trace("npf", declined, EMULATE, mmio()), ways.DECODED),
                 (trace("EPT_MISCONFIG", FAST_MMIO), ways.UNSEEN),
-                (trace("EPT_MISCONFIG", FAST_MMIO, pv_mmio("fast length0")), ways.UNSEEN),
+                (trace("EPT_MISCONFIG", FAST_MMIO, pv_mmio("fast length0")), ways.FAST_UNSEEN),
+                (trace("npf", EMULATE, mmio(), pv_mmio("slow store", result="learned")),
+                 ways.LEARNED),
                 (trace("npf", FAST_MMIO, EMULATE), ways.DECODED),
                 (trace("npf", EMULATE, mmio()), ways.DECODED),
                 (trace("io", pio()), ways.PORT),
-                (trace("io", pio(), pv_mmio("fast port", 0xc060)), ways.PORT),
+                (trace("io", pio(), pv_mmio("fast port", 0xc060)), ways.FAST_PORT),
                 (trace("io", pio(), EMULATE), ways.DECODED)):
             self.assertEqual(self.ways(text * 2), {way: 2}, text)
 

@@ -17,12 +17,21 @@ WRITTEN = {
     "kvm_pv_mmio": re.compile(r"addr 0x(\w+)"),
 }
 
-# The ways, best first.
-FAST = "pv-store"               # in the exit fast path
-STORE = "pv-store-late"         # where the emulator would have started
+# The ways, best first: those of the exit fast path, where nothing is decoded,
+FAST = "fast store"
+FAST_UNSEEN = "fast length-0"   # nobody looks at what was written
+FAST_PORT = "fast port"
+# those outside of it, without decoding either,
+STORE = "slow store"
 PORT = "port"
-UNSEEN = "length-0"             # fast MMIO, with the hardware's instruction length
-DECODED = "decoded"             # KVM fetched and decoded the guest's instruction
+UNSEEN = "length-0"             # stock KVM's, with the hardware's instruction length
+# and where KVM fetched and decoded the guest's instruction.
+LEARNED = "learned"             # for the next time
+DECODED = "decoded"
+
+# By what the tracepoint says of it.
+FAST_KINDS = {"store": FAST, "length0": FAST_UNSEEN, "port": FAST_PORT}
+FAST_KIND = re.compile(r" fast (\w+) ")
 
 # What a store to a device exits with: on AMD, on Intel.
 MEMORY_FAULTS = ("npf", "EPT_MISCONFIG")
@@ -54,9 +63,12 @@ class Doorbells:
         first, last, pio = DOORBELL.search(line).groups()
         self.ranges["port" if pio else "memory"].append((int(first, 16), int(last, 16)))
 
+    def has(self, space, address):
+        return any(first <= address <= last for first, last in self.ranges[space])
+
     def rung_by(self, events):
-        return any(first <= address <= last for space, some in addresses(events).items()
-                   for address in some for first, last in self.ranges[space])
+        return any(self.has(space, address) for space, some in addresses(events).items()
+                   for address in some)
 
 
 def exits(text):
@@ -80,13 +92,15 @@ def exits(text):
 def way(events):
     """The way of one doorbell."""
     said = dict(events)
+    ours = said.get("kvm_pv_mmio", "")
+    fast = FAST_KIND.search(ours)
     if "kvm_emulate_insn" in said:
-        return DECODED
+        return LEARNED if ours.endswith(": learned") else DECODED
+    if fast:
+        return FAST_KINDS[fast[1]]
     if "kvm_pio" in said:
         return PORT
-    if "kvm_fast_mmio" in said:
-        return UNSEEN
-    return FAST if " fast store " in said.get("kvm_pv_mmio", "") else STORE
+    return UNSEEN if "kvm_fast_mmio" in said else STORE
 
 
 def ways(text, doorbells):
