@@ -40,11 +40,13 @@ class PagesTest(unittest.TestCase):
             number = re.search(rf"#define {name}\s+(\w+)", header).group(1)
             self.assertRegex(page, rf"{name} +{number} ")
 
-    def test_signature_of_the_assembly(self):
+    def test_bytes_of_the_instructions(self):
         header = (UAPI / "kvm_pv_mmio.h").read_text()
-        signature = int(re.search(r"SIGNATURE\s+(\w+)ULL", header).group(1), 0)
-        example = REPO / "tools/testing/selftests/kvm/lib/x86_64/pv_mmio_example.S"
-        self.assertIn(f"${signature | 4:#x},", example.read_text())
+        told = re.findall(r"^ \*   \d bytes?\s+(mov \S+)\s+([0-9a-f ]+)$", header, re.MULTILINE)
+        self.assertEqual(len(told), 4)
+        shown = re.findall(r"^\d +``(mov .*)`` +``([0-9a-f ]+)``$", text_of("pv-mmio-guest.rst"),
+                           re.MULTILINE)
+        self.assertEqual([(insn.replace(", ", ","), code) for insn, code in shown], told)
 
     def test_capability_has_the_fields_of_the_header(self):
         struct = re.search(r"struct kvm_pci_doorbell_cap {(.*?)\n};",

@@ -20,10 +20,7 @@ def printed(page):
     for path, options in INCLUDED.findall((PAGES / page).read_text()):
         option = dict(re.findall(r":(\S+): (.*)\n", options))
         text = (PAGES / path).read_text()
-        if "lines" in option:
-            text = "\n".join(text.split("\n")[int(option["lines"].rstrip("-")) - 1:])
-        else:
-            text = text.split(option["start-after"])[1].split(option["end-before"])[0]
+        text = text.split(option["start-after"])[1].split(option["end-before"])[0]
         yield option["language"], text
 
 
@@ -43,11 +40,6 @@ class ExamplesTest(unittest.TestCase):
             for compiler in COMPILERS:
                 with self.subTest(page=page, compiler=compiler):
                     self.compile(compiler, text)
-
-    def test_assembly(self):
-        texts = [text for language, text in printed("pv-mmio-guest.rst") if language == "gas"]
-        self.assertEqual(len(texts), 1)
-        self.compile(("gcc", "-xassembler-with-cpp"), texts[0])
 
     def test_values_of_errors(self):
         told = ERRNO.findall((PAGES / "pv-mmio-api.rst").read_text())

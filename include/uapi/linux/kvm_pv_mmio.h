@@ -2,20 +2,23 @@
 /*
  * Cheap doorbells for x86 KVM guests: the contract with guests and VMMs.
  *
- * There are two ways to ring.  Both do the MMIO write that a plain store by
- * the guest would have done, to the same ioeventfd or device; they only cost
- * the host less, because it need not fetch and decode the guest's code.
+ * A guest rings a doorbell by a store to device memory, which exits to the
+ * host.  To fetch and decode the guest's code costs the host far more than the
+ * exit.  There are two ways without; both do the same MMIO write, to the same
+ * ioeventfd or device.
  *
- *   PV store    one of four fixed store instructions, announced in RCX.
- *               Needs no negotiation: anywhere else it is a plain store.
+ *   Store       KVM learns the plain stores that a guest does to devices.  It
+ *               decodes each once, and no more for as long as the code and the
+ *               page tables that lead to it stay as they were.  Neither guest
+ *               nor VMM has to do anything, or to know.
  *   Hypercall   KVM_HC_MMIO_WRITE, with address, value and length in
  *               registers.  Needs a VMM that enables it and a guest that
  *               checks CPUID.
  *
  * How the numbers were chosen: upstream KVM hands out capability, hypercall
  * and feature numbers from zero upwards.  Capabilities and the hypercall here
- * are the letters "pvm" followed by a counter, feature bits count down from
- * bit 31, and the signature is random.  None is allocated by upstream.
+ * are the letters "pvm" followed by a counter, and feature bits count down from
+ * bit 31.  None is allocated by upstream.
  */
 #ifndef _UAPI_LINUX_KVM_PV_MMIO_H
 #define _UAPI_LINUX_KVM_PV_MMIO_H
@@ -31,41 +34,50 @@
  *   EINVAL   the feature isn't offered, args[0] is neither 0 nor 1, another
  *            argument or a flag is not zero
  *
- * A new VM has the PV store on (it changes nothing that a guest can see) and
- * the hypercall off (it is a new interface for the guest).
+ * A new VM has stores on, as it changes nothing that a guest can see but time.
+ * Off, or where the host doesn't offer it, stores are what they are on a KVM
+ * that doesn't know of this: decoded each time, and on Intel a load from an
+ * ioeventfd of length 0 signals it.  On, such a load goes to the VMM.
+ *
+ * A new VM has the hypercall off, as it is a new interface for the guest.
  */
 #define KVM_CAP_X86_PV_MMIO		0x70766d01
 #define KVM_CAP_X86_HC_MMIO_WRITE	0x70766d02
 
 /*
- * Bits of KVM_CPUID_FEATURES.EAX.  KVM_GET_SUPPORTED_CPUID reports the PV
- * store's if the host offers it, and never the hypercall's: a VMM that enables
- * the hypercall sets its bit itself.  So one that hands the leaf to the guest
- * as it is promises nothing that fails.  A vCPU with
- * KVM_CAP_ENFORCE_PV_FEATURE_CPUID has only the features that its CPUID shows.
+ * Bits of KVM_CPUID_FEATURES.EAX.
+ *
+ * KVM_FEATURE_PV_MMIO tells the guest that the four instructions below are
+ * served.  KVM_GET_SUPPORTED_CPUID reports it if the host offers stores.  It
+ * informs, and no more: stores are served whether a vCPU shows it or not.
+ *
+ * KVM_FEATURE_HC_MMIO_WRITE tells that there is the hypercall.  It's never
+ * reported: a VMM that enables the call sets the bit itself.  So one that hands
+ * the leaf to the guest as it is promises nothing that fails.  A vCPU with
+ * KVM_CAP_ENFORCE_PV_FEATURE_CPUID has the hypercall only if its CPUID shows it.
  */
 #define KVM_FEATURE_PV_MMIO		31
 #define KVM_FEATURE_HC_MMIO_WRITE	30
 
 /*
- * The PV store.  Registers, in 64-bit mode at CPL 0:
- *   RAX   the value; its low 1, 2, 4 or 8 bytes are stored
- *   RDX   the linear address
- *   RCX   (KVM_PV_MMIO_SIGNATURE | width) ^ RDX, width 1, 2, 4 or 8 bytes
- * Instruction, these bytes and no prefix more:
- *   1   mov %al,(%rdx)    88 02
- *   2   mov %ax,(%rdx)    66 89 02
- *   4   mov %eax,(%rdx)   89 02
- *   8   mov %rax,(%rdx)   48 89 02
- * The sequence clears RCX right behind the store, so that no later access
- * carries the signature by chance.  A store that falls short of any of this,
- * or crosses a page, is an ordinary store and has an ordinary store's effect.
+ * Stores.  This KVM serves any mov from a register or of an immediate value to
+ * device memory, in 64-bit code; where that ends, its documentation tells.  A
+ * guest where CPUID shows KVM_FEATURE_PV_MMIO can rely on these, of RAX to the
+ * linear address in RDX, with these bytes and no prefix more:
+ *   1 byte    mov %al,(%rdx)    88 02
+ *   2 bytes   mov %ax,(%rdx)    66 89 02
+ *   4 bytes   mov %eax,(%rdx)   89 02
+ *   8 bytes   mov %rax,(%rdx)   48 89 02
+ * They are plain stores.  Nothing announces them: no other register means
+ * anything, and guests that set RCX for them, as an earlier version of this
+ * contract asked for, ring as any other.
  *
- * The host never writes RAM for a PV store, and never alters a register but
- * RIP: the guest sees what the instruction would have done on bare metal.
+ * Whatever isn't served is emulated, with the same effect: the first store at
+ * each place, one across a page, one in SMM, while the vCPU is single-stepped
+ * or debugged, or after the code was changed.  KVM writes no RAM for a store,
+ * and alters no register but RIP and RFLAGS.RF: the guest sees what the
+ * instruction would have done on bare metal.
  */
-#define KVM_PV_MMIO_SIGNATURE		0xcea65ca87fcbe460ULL
-#define KVM_PV_MMIO_WIDTH_MASK		0xfULL
 
 /*
  * The hypercall KVM_HC_MMIO_WRITE writes to device memory.

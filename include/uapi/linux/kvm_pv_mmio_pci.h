@@ -4,7 +4,7 @@
  * vendor-specific capability.  kvm_pv_mmio_pci_parse.h reads it.
  *
  *   way         rings at                     needs
- *   PV store    BAR and offset               nothing; anywhere else a store
+ *   store       BAR and offset               nothing
  *   hypercall   BAR and offset               KVM_FEATURE_HC_MMIO_WRITE
  *   port        a port of the window that    ports; not with nested guests
  *               the machine reserves for all or assigned devices
@@ -45,7 +45,7 @@ struct kvm_pci_doorbell_cap {
 	__le32 signature;	/* KVM_PCI_DOORBELL_SIGNATURE */
 	__u8 version;		/* KVM_PCI_DOORBELL_VERSION */
 	__u8 ways;		/* one or more of KVM_PCI_DOORBELL_* */
-	/* PV store and hypercall */
+	/* store and hypercall */
 	__u8 bar;		/* 0 to 5, a memory BAR */
 	__u8 width;		/* of the write: 1, 2, 4 or 8 bytes */
 	__le32 offset;		/* into the BAR, in bytes, a multiple of width */

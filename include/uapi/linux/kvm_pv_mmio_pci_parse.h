@@ -183,7 +183,7 @@ kvm_pci_doorbell_find(const __u8 *config, struct kvm_pci_doorbell *bell)
 	return KVM_PCI_DOORBELL_NONE;
 }
 
-/* Where in a BAR of @size bytes at @start to ring, by PV store or hypercall. */
+/* Where in a BAR of @size bytes at @start to ring, by store or hypercall. */
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_address(const struct kvm_pci_doorbell *bell, __u64 start,
 			 __u64 size, __u64 *address)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * 2000 devices, each behind a PCI Express port of its own, rung by PV store,
+ * 2000 devices, each behind a PCI Express port of its own, rung by store,
  * hypercall and port.  The VMM offers the ways in configuration space, and has
  * one ioeventfd for memory and one for the port of each device.
  */
@@ -25,7 +25,7 @@ struct machine {
 };
 
 static const char * const way_names[NR_WAYS] = {
-	[STORE_WAY] = "PV store",
+	[STORE_WAY] = "store",
 	[HYPERCALL_WAY] = "hypercall",
 	[PORT_WAY] = "port",
 };
@@ -268,7 +268,7 @@ int main(void)
 
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("PV store and hypercall are not offered\n");
+		ksft_exit_skip("stores and hypercall are not offered\n");
 	require_files();
 	ksft_set_plan(nr_parser_tests() + (NR_WAYS + 2) * (1 + ARRAY_SIZE(bad_devices)));
 

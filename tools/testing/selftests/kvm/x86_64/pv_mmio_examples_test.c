@@ -12,11 +12,6 @@
 #define VALUE	0x1122334455667788ul
 #define LOW(width)	(VALUE & (~0ul >> (64 - 8 * (width))))
 
-/* From where the selftests are built. */
-asm(".pushsection .text\n"
-	".include \"lib/x86_64/pv_mmio_example.S\"\n"
-	".popsection\n");
-
 static struct guest_view {
 	bool has_store, has_hypercall;
 	long result;
@@ -38,11 +33,8 @@ static void guest_ring(void)
 	}
 	GUEST_SYNC(1);
 	for (i = 0; i < RINGS_EACH; i++)
-		pv_store4_asm(bell, (uint32_t)VALUE);
-	GUEST_SYNC(2);
-	for (i = 0; i < RINGS_EACH; i++)
 		guest_view.result |= hypercall_mmio_write(host_cpu_is_amd, GPA, VALUE, 8);
-	GUEST_SYNC(3);
+	GUEST_SYNC(2);
 }
 
 static bool run_to(struct kvm_vcpu *vcpu, u64 stage)
@@ -108,9 +100,7 @@ static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
 		ok &= eventfd_take(bells[i]) == RINGS_EACH;
 	ksft_test_result(ok, "guest: store\n");
 	ksft_test_result(view->has_store && view->has_hypercall == !hide, "guest: CPUID\n");
-	ksft_test_result(run_to(vcpu, 2) && eventfd_take(bells[2]) == RINGS_EACH,
-			 "guest: store in assembly\n");
-	ksft_test_result(run_to(vcpu, 3) && !view->result && eventfd_take(bells[3]) == RINGS_EACH,
+	ksft_test_result(run_to(vcpu, 2) && !view->result && eventfd_take(bells[3]) == RINGS_EACH,
 			 "guest: hypercall\n");
 	for (i = 0; i < ARRAY_SIZE(bells); i++)
 		close(bells[i]);
@@ -136,8 +126,8 @@ int main(void)
 {
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("PV store and hypercall are not offered\n");
-	ksft_set_plan(1 + 2 * 8);
+		ksft_exit_skip("stores and hypercall are not offered\n");
+	ksft_set_plan(1 + 2 * 7);
 
 	test_device();
 	test_vm(false);

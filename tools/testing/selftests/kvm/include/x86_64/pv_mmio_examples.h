@@ -73,14 +73,9 @@ static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, const 
 
 /* example: guest, store */
 #define PV_STORE(width, insn)						\
-static inline void pv_store##width(void *where, uint64_t value) \
+static inline void pv_store##width(void *where, uint64_t value)	\
 {									\
-	uint64_t rcx = (KVM_PV_MMIO_SIGNATURE | (width)) ^ (uint64_t)where; \
-									\
-	__asm__ volatile(insn "\n\t"					\
-		     "xor %%ecx, %%ecx"					\
-		     : "+c" (rcx) : "a" (value), "d" (where)		\
-		     : "memory", "cc");					\
+	__asm__ volatile(insn : : "a" (value), "d" (where) : "memory");	\
 }
 
 PV_STORE(1, "movb %%al, (%%rdx)")
@@ -143,8 +138,5 @@ static inline bool device_can_ring(const uint8_t config[KVM_PCI_CONFIG_SIZE],
 }
 
 /* example: end */
-
-/* In assembly: the value in ESI, where to in RDI. */
-void pv_store4_asm(void *where, uint32_t value);
 
 #endif /* SELFTEST_KVM_PV_MMIO_EXAMPLES_H */
