@@ -21,7 +21,7 @@ LABS = {"intel": "Intel", "amd": "AMD"}
 # How a legend calls them.
 WAYS = {
     "outw": "port", "movw": "store, DATAMATCH", "movw_wildcard": "store, length 0",
-    "hc_mmio_write": "hypercall", "movw_fast": "PV store",
+    "hc_mmio_write": "hypercall", "movw_fast": "fixed instruction",
 }
 COLOURS = {"stock": "#b0b0b0", "patched": "#1f6fb4"}
 LINES = ("#1f6fb4", "#d95f02", "#7570b3", "#1b9e77", "#a6761d")

@@ -7,15 +7,14 @@ from console import JobError
 
 # Each of our functions that is a step; what they call is part of it.
 STEPS = {
-    "signature and width": ("kvm_pv_mmio_width",),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",
                          "kvm_pv_mmio_may_skip", "kvm_pv_mmio_may_skip_access"),
     "registers of the hypercall": ("hc_parse", "hc_check", "hc_trace"),
     "turned on": ("kvm_pv_mmio_store_enabled", "kvm_hc_mmio_write_enabled",
                   "kvm_xen_hypercall_enabled", "kvm_hv_hypercall_enabled"),
     "address in its page": ("kvm_pv_mmio_crosses_page", "kvm_vcpu_is_legal_gpa"),
-    "known code: look up": ("kvm_pv_mmio_site_recall",),
-    "known code: unchanged": ("kvm_pv_mmio_site_unchanged",),
+    "known code": ("kvm_pv_mmio_place", "kvm_pv_mmio_site_recall", "kvm_pv_mmio_site_move"),
+    "address and value": ("kvm_pv_mmio_insn_address", "kvm_pv_mmio_insn_value"),
     "ioeventfd: look up": ("kvm_ioeventfd_find", "kvm_ioeventfd_find_wildcard"),
     "ioeventfd: not in the LAPIC's page": ("kvm_pv_mmio_is_lapic",),
     "ioeventfd: no RAM there": ("kvm_pv_mmio_entry_is_mmio",),

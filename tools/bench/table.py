@@ -13,14 +13,14 @@ CASES = {
     "movw": ("memory I/O, DATAMATCH", 4341),
     "movw_wildcard": ("memory I/O, length 0", None),
     "hc_mmio_write": ("hypercall that rings", 1566),
-    "movw_fast": ("PV store", 1817),
+    "movw_fast": ("fixed instruction", 1817),
     "movw_userspace": ("memory I/O, VMM's device", None),
-    "movw_fast_userspace": ("PV store, VMM's device", None),
+    "movw_fast_userspace": ("fixed instruction, VMM's", None),
     "exit_floor": ("exit re-entered at once", None),
     "vmcall": ("unknown hypercall", None),
     "cpuid": ("cpuid", None),
     "l2_movw": ("memory I/O, DATAMATCH, from L2", None),
-    "l2_movw_fast": ("PV store from L2", None),
+    "l2_movw_fast": ("fixed instruction, L2", None),
 }
 # Stores that ring as well, in another way than drivers do.
 OTHER_STORES = {

@@ -47,7 +47,7 @@ class PictureTest(unittest.TestCase):
         for text in drawn.values():
             xml.etree.ElementTree.fromstring(text)
             self.assertIn("SPDX-License-Identifier", "\n".join(text.splitlines()[:3]))
-            for word in ("instructions", "6.12.1-test", "PV store", "stock", "patched", "Intel"):
+            for word in ("instructions", "6.12.1-test", "fixed instruction", "stock", "patched", "Intel"):
                 self.assertIn(word, text)
 
     def test_pictures_are_of_one_address_space_and_one_place(self):
@@ -57,7 +57,7 @@ class PictureTest(unittest.TestCase):
 
     def test_the_legend_of_growth_has_one_entry_for_each_way(self):
         growth = self.drawn(ROWS)["pv-mmio-growth.svg"]
-        for way in ("port", "PV store"):
+        for way in ("port", "fixed instruction"):
             self.assertEqual(len(re.findall(rf"<text>{way}</text>", growth)), 2)
 
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From QEMU's log of executed instructions to the functions and steps of one exit."""
+import re
 import unittest
+from pathlib import Path
 
 import profile
 import steps
 
+REPO = Path(__file__).resolve().parents[2]
 SYMBOLS = ("ffffffff81000000 T __svm_vcpu_run", "ffffffff81000100 t handle_exit\t[kvm]",
            "ffffffff81000100 D data", "ffffffff81000200 T signal")
 RUN, HANDLE, SIGNAL, GUEST = 0xffffffff81000010, 0xffffffff81000100, 0xffffffff81000204, 0x401000
@@ -59,6 +62,15 @@ class StepsTest(unittest.TestCase):
     def test_innermost_function_that_is_a_step(self):
         self.assertEqual(self.steps.step("svm_pio_fastpath", 4), "ioeventfd: look up")
         self.assertEqual(self.steps.step("eventfd_signal_mask", 4), "signal the eventfd")
+
+    def test_steps_of_ours_are_functions_that_there_are(self):
+        source = "".join(path.read_text() for folder in ("arch/x86/kvm", "virt/kvm")
+                         for path in (REPO / folder).rglob("*.[ch]"))
+        ours = [name for name in steps.STEP_OF
+                if re.match("kvm_(pv|hc)_mmio|kvm_ioeventfd|(svm|vmx|hc)_", name)]
+        self.assertGreater(len(ours), 10)
+        for name in ours:
+            self.assertRegex(source, rf"\b{name}\(")
 
     def test_what_is_no_step(self):
         self.assertEqual(self.steps.step("svm_pio_fastpath", 8), steps.REST)
