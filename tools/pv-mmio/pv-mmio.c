@@ -10,9 +10,8 @@
 static const char usage[] =
 	"usage: pv-mmio probe [--json]\n"
 	"\n"
-	"Says what this host, its KVM and its CPU offer for doorbells: PV store,\n"
-	"hypercall, ports and plain stores; why something is off or slow, and what\n"
-	"to do about it.\n"
+	"Says what this host, its KVM and its CPU offer for doorbells: stores,\n"
+	"hypercall and ports; why something is off or slow, and what to do about it.\n"
 	"\n"
 	"exit status: 0 told; 1 KVM couldn't be asked; 2 wrong usage\n";
 

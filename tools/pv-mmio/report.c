@@ -11,7 +11,7 @@
 
 #define HAS_BIT(host, bit)	(!!((host)->features & 1u << (bit)))
 
-enum way { STORE, HYPERCALL, PORT, PLAIN_STORE, NR_WAYS };
+enum way { STORE, HYPERCALL, PORT, NR_WAYS };
 
 enum state { FAST, SLOW, OFF };
 
@@ -20,18 +20,15 @@ static const struct {
 	/* What it means to have come so far. */
 	const char *states[3];
 } ways[NR_WAYS] = {
-	[STORE] = { "store", "PV store", {
+	[STORE] = { "store", "store", {
 		"on, in the exit fast path",
 		"on, without decoding, but outside the exit fast path",
-		"off: a plain store that KVM decodes" } },
+		"off: decoded each time, as stock KVM does it" } },
 	[HYPERCALL] = { "hypercall", "hypercall", {
 		"offered, in the exit fast path; off in each VM until its VMM enables it",
 		"offered, but outside the exit fast path; off in each VM until its VMM enables it",
 		"not offered" } },
 	[PORT] = { "port", "out to a port", {
-		"in the exit fast path", "outside the exit fast path",
-		"as stock KVM does it" } },
-	[PLAIN_STORE] = { "plain_store", "plain store, length-0 ioeventfd", {
 		"in the exit fast path", "outside the exit fast path",
 		"as stock KVM does it" } },
 };
@@ -72,16 +69,6 @@ static bool intel_without_misconfig(const struct host *host)
 	       parameter_is_off(host, KVM_MMIO_CACHING);
 }
 
-static bool intel_on_hypervisor(const struct host *host)
-{
-	return host->vendor == VENDOR_INTEL && host->on_hypervisor;
-}
-
-static bool is_amd(const struct host *host)
-{
-	return host->vendor == VENDOR_AMD;
-}
-
 /* The hypercall's bit is no host's to offer: a VMM sets it. */
 static bool caps_disagree(const struct host *host)
 {
@@ -108,14 +95,10 @@ static const struct {
 	  "capabilities and CPUID contradict each other: build kvm.ko and this together" },
 	{ is_rt, ALL_WAYS, SLOW,
 	  "this is a PREEMPT_RT kernel, where signalling may sleep: boot another" },
-	{ has_shadow_paging, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,
+	{ has_shadow_paging, BIT_OF(STORE), SLOW,
 	  "EPT or NPT is off: load kvm_intel with ept=1, or kvm_amd with npt=1" },
-	{ intel_without_misconfig, BIT_OF(STORE) | BIT_OF(PLAIN_STORE), SLOW,
+	{ intel_without_misconfig, BIT_OF(STORE), SLOW,
 	  "kvm.mmio_caching is off: load kvm with mmio_caching=1" },
-	{ intel_on_hypervisor, BIT_OF(PLAIN_STORE), SLOW,
-	  "a VM's CPU doesn't tell how long a store was: let guests ring by PV store" },
-	{ is_amd, BIT_OF(PLAIN_STORE), SLOW,
-	  "AMD's CPUs don't tell how long a store was: let guests ring by PV store" },
 };
 
 static bool applies(const struct host *host, enum way way, unsigned int reason)
@@ -154,10 +137,10 @@ void report_words(const struct host *host)
 	       host->on_hypervisor ? ", on a hypervisor" : "");
 	printf("KVM: API version %d, %s\n", host->api_version,
 	       is_stock(host) ? "without pv-mmio" : "with pv-mmio");
-	printf("capabilities on /dev/kvm and on a VM: PV store %d %d, hypercall %d %d\n",
+	printf("capabilities on /dev/kvm and on a VM: store %d %d, hypercall %d %d\n",
 	       host->store_cap[0], host->store_cap[1], host->hypercall_cap[0],
 	       host->hypercall_cap[1]);
-	printf("CPUID bit for guests: PV store %d; the hypercall's is set by VMMs\n",
+	printf("CPUID bit for guests: store %d; the hypercall's is set by VMMs\n",
 	       HAS_BIT(host, KVM_FEATURE_PV_MMIO));
 	printf("parameters:");
 	for (i = 0; i < NR_PARAMETERS; i++)

@@ -79,7 +79,7 @@ class ReportTest(unittest.TestCase):
         for index, (name, (_, store)) in enumerate(HOSTS.items()):
             with self.subTest(name):
                 store_line, next_line = self.said(str(index)).rsplit("\n\n", 1)[1].splitlines()[:2]
-                self.assertTrue(store_line.startswith("PV store: "))
+                self.assertTrue(store_line.startswith("store: "))
                 self.assertEqual("because" in next_line, store != "fast")
 
     def test_each_reason_says_what_to_do(self):
