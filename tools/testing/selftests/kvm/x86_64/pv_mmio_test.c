@@ -179,7 +179,7 @@ static void test_single_step(void)
 	u64 rip, decodes;
 	int i;
 
-	/* A VM of its own: nobody else shall meet what it leaves behind. */
+	/* A VM of its own: nobody else shall meet what this leaves there. */
 	case_vm_create(&cvm, NULL);
 	rip = case_place_code(&cvm, &c);
 	fill_registers(&c);

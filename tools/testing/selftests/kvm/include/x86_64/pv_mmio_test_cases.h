@@ -66,7 +66,8 @@ static const struct pv_case pv_cases[] = {
 	RINGS("\x44\x88\x22", 1, LOW(1) + 12, .name = "store of R12B"),
 	RINGS("\x40\x88\x3a", 1, (u8)(OTHER + 7), .name = "store of DIL"),
 	DECODED_RINGS("\x88\x22", 1, 0x77, .name = "store of AH"),
-	DECODED_RINGS("\x88\x3a", 1, 0xff, .name = "store of BH"),
+	/* As DIL would be, which it isn't. */
+	DECODED_RINGS("\x88\x3a", 1, 0xff, .name = "store of BH", .regs.rdi = 0xff),
 	DECODED("\x48\x89\x22", .name = "store of RSP", .bells = { WILDCARD(8, 1) }),
 	DECODED("\x40\x88\x22", .name = "store of SPL", .bells = { WILDCARD(1, 1) }),
 	RINGS("\xc6\x02\x81", 1, 0x81, .name = "store of an immediate byte"),
@@ -83,7 +84,7 @@ static const struct pv_case pv_cases[] = {
 	      .regs.rdx = MMIO_GPA - 8),
 	RINGS("\x89\x42\xf8", 4, LOW(4), .name = "store with a negative displacement",
 	      .regs.rdx = MMIO_GPA + 8),
-	RINGS("\x89\x82\x00\x00\x00\xd0", 4, LOW(4), .name = "store with a displacement of 32 bits",
+	RINGS("\x89\x82\x00\x00\x00\xd0", 4, LOW(4), .name = "store with a long displacement",
 	      .regs.rdx = MMIO_GPA + 0x30000000),
 	RINGS("\x89\x04\x1a", 4, LOW(4), .name = "store with an index",
 	      .regs = { .rdx = MMIO_GPA - 0x100, .rbx = 0x100 }),
@@ -107,7 +108,7 @@ static const struct pv_case pv_cases[] = {
 	RINGS("\x66\xa3\x00\x00\x00\xd0\x00\x00\x00\x00", 2, LOW(2), .name = "movabs, 2 bytes"),
 	RINGS("\x48\xa3\x00\x00\x00\xd0\x80\x88\xff\xff", 8, VALUE, .name = "movabs, 8 bytes"),
 	DECODED_RINGS("\x89\x04\x24", 4, LOW(4), .name = "store through RSP", .regs.rsp = MMIO_GPA),
-	DECODED_RINGS("\x89\x44\x24\x08", 4, LOW(4), .name = "store through RSP with a displacement",
+	DECODED_RINGS("\x89\x44\x24\x08", 4, LOW(4), .name = "store through RSP, displaced",
 		      .regs.rsp = MMIO_GPA - 8),
 
 	/* Prefixes. */
@@ -187,7 +188,8 @@ static const struct pv_case pv_cases[] = {
 	      .rflags_after = RFLAGS_IF),
 	RINGS(STORE2, 2, LOW(2), .name = "store clears RFLAGS.RF", .regs.rflags = RFLAGS_RF),
 	RINGS(STORE2, 2, LOW(2), .name = "code at a page's end", .code_gpa = CODE_PAGE_END(3)),
-	DECODED_RINGS(STORE2, 2, LOW(2), .name = "code across a page", .code_gpa = CODE_PAGE_END(2)),
+	DECODED_RINGS(STORE2, 2, LOW(2), .name = "code across a page",
+		      .code_gpa = CODE_PAGE_END(2)),
 	DECODED_RINGS(STORE2, 2, LOW(2), .name = "code across a page, but for a byte",
 		      .code_gpa = CODE_PAGE_END(1)),
 	DECODED_RINGS("\xfb" STORE2, 2, LOW(2), .name = "store in the shadow of sti",

@@ -64,7 +64,7 @@ asm(".pushsection .text\n"
 
 void guest_log_fault(struct ex_regs *regs)
 {
-	/* The CPU pushed RSP right behind RFLAGS. */
+	/* The CPU pushed RSP next to RFLAGS. */
 	u64 *rsp = (u64 *)&regs->rflags + 1, cr2;
 
 	asm volatile("mov %%cr2, %0" : "=r"(cr2));

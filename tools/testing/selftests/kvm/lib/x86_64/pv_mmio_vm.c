@@ -96,13 +96,18 @@ static const struct {
 
 static u64 case_page_gva(int i)
 {
-	return i < ARRAY_SIZE(case_pages) ? case_pages[i].gva :
-	       CODE_SLOTS_GPA + (i - ARRAY_SIZE(case_pages)) * PAGE_SIZE;
+	if (i < ARRAY_SIZE(case_pages))
+		return case_pages[i].gva;
+
+	return CODE_SLOTS_GPA + (i - ARRAY_SIZE(case_pages)) * PAGE_SIZE;
 }
 
 static u64 case_page_gpa(int i)
 {
-	return i < ARRAY_SIZE(case_pages) ? case_pages[i].gpa : case_page_gva(i);
+	if (i < ARRAY_SIZE(case_pages))
+		return case_pages[i].gpa;
+
+	return case_page_gva(i);
 }
 
 static void case_vm_map(struct kvm_vm *vm, u64 gva, u64 gpa)
