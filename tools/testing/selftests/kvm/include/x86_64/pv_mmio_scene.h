@@ -142,6 +142,7 @@ static inline void guest_learn(guest_store_fn *store, u64 arg)
 const char *lacks_smap(void);
 void make_user_page(struct scene *s);
 void guest_store_smap(void);
+#define SCENE_OTHER_ROOTS	8
 void make_other_tables(struct scene *s);
 void guest_switch_cr3(void);
 /* Other code is in another part of the VMM's memory, where the old stays as it was. */

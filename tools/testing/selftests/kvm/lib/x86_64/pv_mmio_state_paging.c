@@ -164,7 +164,20 @@ static void guest_make_dirty(void)
 	GUEST_DONE();
 }
 
-static u64 guest_other_cr3;
+/* Alike: what is known by one of them isn't kept in the same place as by another. */
+static u64 guest_other_cr3s[SCENE_OTHER_ROOTS];
+
+static void copy_other_root(struct scene *s)
+{
+	void *root = addr_gpa2hva(s->vm, guest_other_cr3s[0]);
+	int i;
+
+	for (i = 1; i < SCENE_OTHER_ROOTS; i++) {
+		guest_other_cr3s[i] = vm_alloc_page_table(s->vm);
+		memcpy(addr_gpa2hva(s->vm, guest_other_cr3s[i]), root, PAGE_SIZE);
+	}
+	sync_global_to_guest(s->vm, guest_other_cr3s);
+}
 
 /* Copies of the tables on the way to CODE_GVA, but for its page. */
 void make_other_tables(struct scene *s)
@@ -184,8 +197,8 @@ void make_other_tables(struct scene *s)
 		*copy = (*copy & ~PHYSICAL_PAGE_MASK) | below;
 		below = table;
 	}
-	guest_other_cr3 = scene_root(s->vm, table);
-	sync_global_to_guest(s->vm, guest_other_cr3);
+	guest_other_cr3s[0] = scene_root(s->vm, table);
+	copy_other_root(s);
 }
 
 /* As of another process: the kernel's code is mapped by the same entry. */
@@ -203,8 +216,8 @@ static u64 make_copied_root(struct scene *s)
 static void copy_root(struct scene *s)
 {
 	put_code_in_second_page(s);
-	guest_other_cr3 = make_copied_root(s);
-	sync_global_to_guest(s->vm, guest_other_cr3);
+	guest_other_cr3s[0] = make_copied_root(s);
+	copy_other_root(s);
 }
 
 /* The copy's first entry, which maps all that is below 512 GiB or more. */
@@ -215,22 +228,22 @@ static void copy_root_to_change(struct scene *s)
 	u64 root;
 
 	make_other_tables(s);
-	guest_other_entry = *(u64 *)addr_gpa2hva(s->vm, guest_other_cr3);
+	guest_other_entry = *(u64 *)addr_gpa2hva(s->vm, guest_other_cr3s[0]);
 	/* Neither is in the copies of tables. */
 	root = make_copied_root(s);
 	virt_pg_map(s->vm, ALIAS_GVA, root);
-	guest_other_cr3 = root;
-	sync_global_to_guest(s->vm, guest_other_cr3);
+	guest_other_cr3s[0] = root;
+	sync_global_to_guest(s->vm, guest_other_cr3s);
 	sync_global_to_guest(s->vm, guest_other_entry);
 }
 
 static void guest_change_copied_root(void)
 {
 	guest_learn(guest_store_code, CODE_GVA);
-	set_cr3(guest_other_cr3);
+	set_cr3(guest_other_cr3s[0]);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
 	WRITE_ONCE(*(u64 *)ALIAS_GVA, guest_other_entry);
-	set_cr3(guest_other_cr3);
+	set_cr3(guest_other_cr3s[0]);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
 	GUEST_DONE();
 }
@@ -238,10 +251,13 @@ static void guest_change_copied_root(void)
 void guest_switch_cr3(void)
 {
 	u64 cr3 = get_cr3();
+	int i;
 
 	guest_learn(guest_store_code, CODE_GVA);
-	set_cr3(guest_other_cr3);
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	for (i = 0; i < SCENE_OTHER_ROOTS; i++) {
+		set_cr3(guest_other_cr3s[i]);
+		guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA);
+	}
 	set_cr3(cr3);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
 	GUEST_DONE();
@@ -302,9 +318,9 @@ static const struct scene_case scenes[] = {
 	{ "guest writes to the page of the code", guest_make_dirty, put_code_in_second_page,
 	  .rings = { 1 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,
-	  .rings = { 1, 1 }, .decodes = 1, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	  .rings = { 1, SCENE_OTHER_ROOTS }, .decodes = 1, SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to a copy of the top-level table", guest_switch_cr3, copy_root,
-	  .rings = { 2 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
+	  .rings = { 1 + SCENE_OTHER_ROOTS }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE) },
 	{ "guest changes its copy of the top-level table", guest_change_copied_root,
 	  copy_root_to_change, .rings = { 1, 1 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
