@@ -158,7 +158,8 @@ static void print_served(void)
 	u64 fast = diff_fast(&pair), slow = diff_slow(&pair);
 
 	printf("# %lu stores served in the fast path, %lu elsewhere\n", fast, slow);
-	ksft_test_result(failures || (plain && any && fast && slow),
+	/* Page faults of a guest whose tables KVM shadows aren't for the fast path. */
+	ksft_test_result(failures || (plain && any && slow && (fast || !kvm_is_tdp_enabled())),
 			 "stores are served without decoding\n");
 }
 

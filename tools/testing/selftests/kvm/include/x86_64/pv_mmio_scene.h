@@ -62,9 +62,11 @@ struct scene_case {
 	/* Why this can't be run here, or NULL. */
 	const char *(*lacks)(void);
 	enum decode decode;	/* after SCENE_KNOWN */
-	u64 decodes;		/* not 0: exactly so many of them */
+	/* Not 0: exactly so many of them.  Where KVM shadows page tables, it decodes more. */
+	u64 decodes;
 	bool is_never_known;	/* the emulator does all of the stores */
-	bool only_tdp_tells;	/* with ept=0, Bochs shows no interrupt shadow */
+	/* With ept=0, Bochs shows no interrupt shadow; with npt=0, KVM decodes mov to CR3. */
+	bool only_tdp_tells;
 	bool any_rings;		/* whatever the kernel does with the capability off */
 	bool any_log;
 	u64 rings[NR_SCENE_BELLS];	/* after SCENE_KNOWN */
