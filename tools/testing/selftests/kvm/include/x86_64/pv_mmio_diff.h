@@ -125,6 +125,7 @@ struct diff_exit {
 	u32 pad;
 	u64 gpa;
 	u64 data;
+	u64 rip, rflags;	/* as the VMM sees them then */
 };
 
 /* How a run ended, if not by an exit. */

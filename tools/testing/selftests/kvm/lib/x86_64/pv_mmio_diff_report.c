@@ -130,6 +130,8 @@ static void print_exits(const struct diff_run *stock, const struct diff_run *pv,
 		print_if(a->len, b->len, run, "its length");
 		print_if(a->is_write, b->is_write, run, "its direction");
 		print_if(a->data, b->data, run, "its value");
+		print_if(a->rip, b->rip, run, "rip at that exit");
+		print_if(a->rflags, b->rflags, run, "rflags at that exit");
 	}
 }
 

@@ -94,14 +94,15 @@ static void reset_memory(struct diff_vm *v)
 	memset(v->rom, 0, PAGE_SIZE);
 }
 
-static void add_exit(struct diff_run *r, u32 reason, u64 gpa, u32 len, bool is_write,
-		     const void *data)
+static void add_exit(struct diff_run *r, const struct kvm_regs *regs, u32 reason, u64 gpa,
+		     u32 len, bool is_write, const void *data)
 {
 	struct diff_exit *e = &r->exits[r->nr_exits % MAX_DIFF_EXITS];
 
 	r->nr_exits++;
 	*e = (struct diff_exit) {
 		.reason = reason, .gpa = gpa, .len = len, .is_write = is_write,
+		.rip = regs->rip, .rflags = regs->rflags,
 	};
 	if (is_write)
 		memcpy(&e->data, data, min_t(u32, len, sizeof(e->data)));
@@ -110,11 +111,12 @@ static void add_exit(struct diff_run *r, u32 reason, u64 gpa, u32 len, bool is_w
 static void drain_ring(struct diff_vm *v, struct diff_run *r)
 {
 	const u32 size = (PAGE_SIZE - sizeof(*v->ring)) / sizeof(v->ring->coalesced_mmio[0]);
+	const struct kvm_regs unknown = {};
 	struct kvm_coalesced_mmio *entry;
 
 	while (v->ring->first != v->ring->last) {
 		entry = &v->ring->coalesced_mmio[v->ring->first];
-		add_exit(r, 0, entry->phys_addr, entry->len, true, entry->data);
+		add_exit(r, &unknown, 0, entry->phys_addr, entry->len, true, entry->data);
 		v->ring->first = (v->ring->first + 1) % size;
 	}
 }
@@ -146,8 +148,8 @@ static bool handle_exit(struct diff_vm *v, struct diff_run *r)
 	if (run->exit_reason != KVM_EXIT_MMIO)
 		return false;
 
-	add_exit(r, KVM_EXIT_MMIO, run->mmio.phys_addr, run->mmio.len, run->mmio.is_write,
-		 run->mmio.data);
+	add_exit(r, &run->s.regs.regs, KVM_EXIT_MMIO, run->mmio.phys_addr, run->mmio.len,
+		 run->mmio.is_write, run->mmio.data);
 	if (!run->mmio.is_write)
 		memset(run->mmio.data, LOADED_BYTE, sizeof(run->mmio.data));
 	return r->nr_exits < 2 * MAX_DIFF_EXITS;
