@@ -114,7 +114,7 @@ static void draw_address(u64 *rng, struct diff_case *c)
 
 static void draw_flags(u64 *rng, struct diff_case *c)
 {
-	static const u8 bits[] = { 8, 9, 16, 18, 10, 14, 21, 12 };	/* TF, IF, RF, AC, ... */
+	static const u8 bits[] = { 8, 9, 16, 18, 16, 10, 14, 21, 12 };	/* TF, IF, RF, AC, ... */
 
 	c->f[F_RFLAGS] ^= BIT(bits[below(rng, ARRAY_SIZE(bits))]);
 	if (one_in(rng, 3))

@@ -10,7 +10,7 @@
 #define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
 #define CODE_GVA	0xd1600000ul
-#define FAR_CODE_GVA	(1ul << 39 | CODE_GVA)	/* not by the first top-level entry */
+#define FAR_CODE_GVA	(BIT(39) | CODE_GVA)	/* not by the first top-level entry */
 #define CR0_WP		BIT(16)
 
 static void set_cr0(u64 cr0)
