@@ -224,8 +224,9 @@ static bool run_known(const struct insn_case *c)
 }
 
 /*
- * KVM forgets places when the memory map changes; it gives up on those that are
- * rewritten a lot.  It also forgets where there is no RAM, until the next access.
+ * KVM forgets places when the memory map changes; it gives up for a while on
+ * those that are rewritten a lot, or can't be learned.  It also forgets where
+ * there is no RAM, until the next access.
  */
 static bool make_kvm_forget(const struct insn_case *c)
 {
@@ -248,7 +249,7 @@ static bool run_encoding(const struct insn_group *group, u64 index, u64 nr)
 			return true;
 
 		place_code(&c, place);
-		if (!place && !twin && !make_kvm_forget(&c))
+		if (!twin && !make_kvm_forget(&c))
 			return false;
 		begin_case(&c, twin ? "rewritten" : "first");
 		if (!run_insn_once(&c) || !run_known(&c))

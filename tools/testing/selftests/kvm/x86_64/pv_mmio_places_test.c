@@ -166,8 +166,6 @@ static void test_pcid(void)
 static void test_other_code(enum cpu_mode mode, const char *name)
 {
 	struct access_case c[2] = { store_of(EAX_VALUE, mode), store_of(EBX_VALUE, mode) };
-	/* Without nested paging, KVM has yet to see in the second that it's MMIO. */
-	const u64 decodes = kvm_is_tdp_enabled() ? 1 : 2;
 	struct counts before;
 	struct case_vm cvm;
 	u64 rip, cr3s[2];
@@ -189,7 +187,7 @@ static void test_other_code(enum cpu_mode mode, const char *name)
 	before = read_counts(&cvm);
 	for (i = 0; i < 4; i++)
 		run_in(&cvm, &c[1], rip, cr3s[1]);
-	case_expect(count_runs(&cvm, before, 4), decodes, "insn_emulation in the second");
+	case_expect(count_runs(&cvm, before, 4), 1, "insn_emulation in the second");
 	before = read_counts(&cvm);
 	for (i = 0; i < 8; i++)
 		run_in(&cvm, &c[i % 2], rip, cr3s[i % 2]);

@@ -17,10 +17,6 @@
 #define X86_FEATURE_KVM_HC_MMIO_WRITE \
 	KVM_X86_CPU_FEATURE(KVM_CPUID_FEATURES, 0, EAX, KVM_FEATURE_HC_MMIO_WRITE)
 
-/* What RCX held in a store of @width bytes to @gva; it means nothing any more. */
-#define KVM_PV_MMIO_SIGNATURE	0xcea65ca87fcbe460ULL
-#define PV_MMIO_RCX(width, gva)	((KVM_PV_MMIO_SIGNATURE | (width)) ^ (gva))
-
 /*
  * The fixed instructions.  They are spelt so that the assembler has only the
  * contract's encoding to choose.
