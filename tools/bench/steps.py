@@ -13,9 +13,11 @@ STEPS = {
     "turned on": ("kvm_pv_mmio_store_enabled", "kvm_hc_mmio_write_enabled",
                   "kvm_xen_hypercall_enabled", "kvm_hv_hypercall_enabled"),
     "address in its page": ("kvm_pv_mmio_crosses_page", "kvm_vcpu_is_legal_gpa"),
-    "known code": ("kvm_pv_mmio_place", "kvm_pv_mmio_site_recall", "kvm_pv_mmio_site_move"),
+    "known code": ("kvm_pv_mmio_may_know", "kvm_pv_mmio_place", "kvm_pv_mmio_site_recall",
+                   "kvm_pv_mmio_site_move"),
     "address and value": ("kvm_pv_mmio_insn_address", "kvm_pv_mmio_insn_value"),
-    "ioeventfd: look up": ("kvm_ioeventfd_find", "kvm_ioeventfd_find_wildcard"),
+    "ioeventfd: look up": ("kvm_ioeventfd_may_find", "kvm_ioeventfd_find",
+                          "kvm_ioeventfd_find_wildcard"),
     "ioeventfd: not in the LAPIC's page": ("kvm_pv_mmio_is_lapic",),
     "ioeventfd: no RAM there": ("kvm_pv_mmio_entry_is_mmio",),
     "SRCU": ("kvm_vcpu_srcu_read_lock", "kvm_vcpu_srcu_read_unlock", "__srcu_read_lock",
@@ -25,7 +27,7 @@ STEPS = {
     "complete the instruction": ("kvm_pv_mmio_retire",),
 }
 STEP_OF = {name: step for step, names in STEPS.items() for name in names}
-OURS = re.compile(r"svm_(pv_mmio|hc_mmio_write|hc|pio)_fastpath$")
+OURS = re.compile(r"svm_(pv_mmio|store|hc_mmio_write|hc|pio|out)_fastpath$")
 REST = "the rest of our code"
 RETURN = "returns, hardened"
 THUNKS = re.compile(r"(srso|retbleed)_|.*_return_thunk$")
