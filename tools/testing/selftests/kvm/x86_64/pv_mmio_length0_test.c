@@ -242,7 +242,26 @@ static void test_other_mode(struct suite *s)
 	ksft_test_result(passed, "code that is run in another mode\n");
 }
 
-#define NR_TESTS_OF_CHANGES	3
+/*
+ * In a segment with a base RIP is not the linear address.  Flat code may then run
+ * where KVM has seen such a RIP, and knows nothing of the address.
+ */
+static void test_same_rip(struct suite *s)
+{
+	bool passed = true;
+	u64 rip;
+
+	for (rip = 0x400; rip < 0x800; rip += CODE_SLOT_SIZE) {
+		s->mode = CPL0_16BIT;
+		passed &= run_at(s, &store4, CODE_GPA + rip, false);
+		s->mode = CPL0_PROTECTED;
+		passed &= run_at(s, &store4, rip, false);
+	}
+	s->mode = CPL0_64BIT;
+	ksft_test_result(passed, "code with a RIP that was another's\n");
+}
+
+#define NR_TESTS_OF_CHANGES	4
 
 static void test_changes(struct suite *s)
 {
@@ -251,6 +270,7 @@ static void test_changes(struct suite *s)
 	test_rewritten(s);
 	test_remapped(s);
 	test_other_mode(s);
+	test_same_rip(s);
 }
 
 /* The library's tables, with one more above. */
