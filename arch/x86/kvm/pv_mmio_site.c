@@ -308,6 +308,8 @@ bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
 
 	give_up(set, victim);
 	*victim = site;
+	/* Let it be used before it may have to go. */
+	victim->uses = 1;
 	note_known(vcpu, place->linear);
 	return true;
 }

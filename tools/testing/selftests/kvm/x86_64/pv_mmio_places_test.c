@@ -303,7 +303,7 @@ static void run_constant(struct case_vm *cvm, u64 rip, u32 value, u64 nr)
 }
 
 #define NR_REWRITES	2000
-#define MAX_LEARNS	20
+#define MAX_LEARNS	40
 #define MAX_WAIT	256
 
 /* To learn costs much, and is in vain here.  But when that ends, it must be tried. */
