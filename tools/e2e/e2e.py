@@ -30,6 +30,9 @@ LOADS = ("read", "write", "udp", "rng")
 HOST_SECONDS = {"amd": 300, "intel": 1800}
 # From how many places in its code a guest rings by memory, at most.
 MAX_PLACES = 4
+# How many more doorbells than it was asked for stock KVM's guest may ring the other
+# way, as a network device does now and then; on ours it may ring none.
+MAX_STRAYS = 2
 # The counter of what was rung in the exit fast path, and how tracing calls that.
 FAST = {"amd": ("pv_mmio_fast", ways.FAST), "intel": ("mmio_doorbell_fast", ways.FAST_UNSEEN)}
 FAST_PORT = ("pio_doorbell_fast", ways.FAST_PORT)
@@ -111,7 +114,8 @@ def complaint(row, may, counter=None):
     if not row or "ops" not in row or "doorbells" not in row:
         return "there are no figures"
     took = row["doorbells"]
-    if set(took) - {may}:
+    strays = sum(count for way, count in took.items() if way != may)
+    if strays > (0 if counter else MAX_STRAYS):
         return f"doorbells went {took}"
     if took.get(may, 0) < row["ops"]:
         return f"only {took.get(may, 0)} doorbells for {row['ops']} operations"
