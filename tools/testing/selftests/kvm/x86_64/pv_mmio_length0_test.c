@@ -103,7 +103,7 @@ struct suite {
 /* Where KVM looks for these before anything else. */
 static bool length0_comes_first(void)
 {
-	return host_cpu_is_intel && get_kvm_intel_param_bool("ept");
+	return has_ept_misconfig();
 }
 
 static bool runs_in(const struct length0_case *lc, enum cpu_mode mode)

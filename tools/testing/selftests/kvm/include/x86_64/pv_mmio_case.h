@@ -117,6 +117,8 @@ void case_vm_forget(struct case_vm *cvm);
 
 /* On PREEMPT_RT no doorbell is rung in the exit fast path. */
 bool kernel_has_fast_path(void);
+/* Do faults of MMIO exit as EPT misconfigurations? */
+bool has_ept_misconfig(void);
 /* Is that where a store to an ioeventfd is served, with code in @mode? */
 bool store_has_fast_path(enum cpu_mode mode);
 

@@ -234,14 +234,23 @@ bool kernel_has_fast_path(void)
 	return !uname(&name) && !strstr(name.version, "PREEMPT_RT");
 }
 
+/* KVM finds MMIO by entries that EPT doesn't allow, where it may use those. */
+bool has_ept_misconfig(void)
+{
+	return host_cpu_is_intel && kvm_is_tdp_enabled() && get_kvm_param_bool("mmio_caching");
+}
+
 /*
  * An EPT misconfiguration doesn't say that it was a store, so user mode's take
  * the slow way; without nested paging, all do.
  */
 bool store_has_fast_path(enum cpu_mode mode)
 {
-	return kernel_has_fast_path() && kvm_is_tdp_enabled() &&
-	       (mode == CPL0_64BIT || (mode == CPL3_64BIT && host_cpu_is_amd));
+	if (!kernel_has_fast_path())
+		return false;
+	if (host_cpu_is_intel)
+		return has_ept_misconfig() && mode == CPL0_64BIT;
+	return kvm_is_tdp_enabled() && (mode == CPL0_64BIT || mode == CPL3_64BIT);
 }
 
 /* Mostly a case gets addresses of its own, so that KVM can't know its code. */
