@@ -35,12 +35,6 @@ static __always_inline bool kvm_pv_mmio_crosses_page(gpa_t addr, int len)
 	return offset_in_page(addr) + len > PAGE_SIZE;
 }
 
-/* With the host's switch off, no site is ever learned. */
-static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
-{
-	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
-}
-
 static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
 						 gpa_t gpa)
 {

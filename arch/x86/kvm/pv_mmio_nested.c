@@ -21,7 +21,7 @@
 struct l2_key {
 	struct kvm_pv_mmio_place place;
 	unsigned long linear_page;
-	/* L1's EPTP or nested CR3: behind another, CR3 is another one too. */
+	/* L1's EPTP or nested CR3: with another, the same CR3 means other tables. */
 	unsigned long l1_root;
 	u64 l1_role;
 };

@@ -254,7 +254,7 @@ kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
 	return NULL;
 }
 
-/* The same where nothing is known of @place yet. */
+/* The same for callers that have not asked kvm_pv_mmio_may_know(). */
 static inline const struct kvm_pv_mmio_insn *
 kvm_pv_mmio_site_know(struct kvm_vcpu *vcpu,
 		      const struct kvm_pv_mmio_place *place)

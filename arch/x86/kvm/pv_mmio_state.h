@@ -21,6 +21,12 @@ struct kvm_pv_mmio_cpu {
 	enum kvm_pv_mmio_mode mode;
 };
 
+/* With the host's switch off, no site is ever learned. */
+static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
+{
+	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
+}
+
 /* @l and @db: the bits of the code segment. */
 static __always_inline enum kvm_pv_mmio_mode
 kvm_pv_mmio_mode(struct kvm_vcpu *vcpu, bool l, bool db)

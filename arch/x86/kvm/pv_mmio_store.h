@@ -18,17 +18,12 @@
 #define KVM_PV_MMIO_REX			0x40
 #define KVM_PV_MMIO_REX_MASK		0xf0
 
-static inline bool kvm_pv_mmio_is_on(struct kvm_vcpu *vcpu)
-{
-	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
-}
-
 static inline bool kvm_pv_mmio_may_serve(struct kvm_vcpu *vcpu)
 {
 	if (unlikely(mmu_is_nested(vcpu)))
 		return vcpu->arch.pv_mmio.l2_sites;
 
-	return kvm_pv_mmio_is_on(vcpu) &&
+	return kvm_pv_mmio_store_enabled(vcpu) &&
 	       kvm_pv_mmio_may_know(vcpu, kvm_rip_read(vcpu));
 }
 

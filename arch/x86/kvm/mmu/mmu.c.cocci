@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// MMIO, in all paging modes: what is known goes its own way, ahead of the walk of
-// KVM's tables if the fault says what it is, else ahead of the emulator.
+// MMIO, in all paging modes.  A known store is served before KVM walks its own
+// tables if the error code says that it's MMIO, else before the emulator starts.
 
 // expect 1
 @header@

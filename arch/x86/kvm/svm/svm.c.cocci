@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Doorbells in the exit fast path.  They go ahead of the check for the next
+// Doorbells in the exit fast path.  They come before the check for the next
 // RIP, as they don't need it.
 
 // expect 1
