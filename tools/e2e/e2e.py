@@ -27,7 +27,7 @@ IN_LAB = Path(__file__).with_name("in-lab")
 KVMS = ("stock", "patched")
 BELLS = ("memory", "port")
 LOADS = ("read", "write", "udp", "rng")
-HOST_SECONDS = {"amd": 300, "intel": 1800}
+HOST_SECONDS = {"amd": 150, "intel": 1800}
 # From how many places in its code a guest rings by memory, at most.
 MAX_PLACES = 4
 # How many more doorbells than it was asked for stock KVM's guest may ring the other

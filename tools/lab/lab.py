@@ -89,6 +89,7 @@ def make_parser():
     add("--cpu-model", default="", metavar="NAME", help="another CPU than the machine's usual one")
     add("--cpu-flags", action="append", default=[], metavar="FLAGS", help="AMD: added to"
         " QEMU's -cpu, such as phys-bits=52")
+    add("--real-clock", action="store_true", help="AMD: the TSC counts time, not instructions")
     add("--monitor", action="store_true", help="AMD: QEMU's monitor on the socket DIR/monitor,"
         " and what it is told to log in DIR/monitor.log")
     add("--timeout", type=positive, metavar="SECONDS", help="default: 300 for run, none for shell")
@@ -107,6 +108,8 @@ def parse(argv):
         raise LabError("shell takes no command; did you mean run?")
     if options.lab == "intel" and options.cpu_flags:
         raise LabError("--cpu-flags is for --lab amd; Bochs knows whole models only: --cpu-model")
+    if options.lab == "intel" and options.real_clock:
+        raise LabError("--real-clock is for --lab amd: Bochs's clock is its instructions")
     if options.lab == "intel" and options.monitor:
         raise LabError("--monitor is for --lab amd; Bochs has none")
     if options.disk and (options.lab == "intel" or options.action == "shell"):

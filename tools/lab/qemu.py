@@ -23,7 +23,8 @@ def prepare(options, work, kernel_arguments, console):
     # Several CPUs take turns: with a thread for each, QEMU crashes now and then where
     # they run guests.  One makes the TSC count instructions; two would then stand
     # still for good as soon as both run guests.
-    counting = ["-icount", "shift=0,sleep=off"] if options.cpus == 1 else []
+    counts = options.cpus == 1 and not options.real_clock
+    counting = ["-icount", "shift=0,sleep=off"] if counts else []
     disk = ["-drive", f"file={options.disk},if=virtio,format=raw,snapshot=on"]
     monitor = ["-monitor", "unix:monitor,server,nowait", "-D", "monitor.log"]
     return [

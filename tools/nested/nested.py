@@ -30,15 +30,24 @@ HERE = Path(__file__).resolve().parent
 TESTS = ("pv_mmio_test", "hc_mmio_write_test", "pv_mmio_length0_test", "pv_mmio_stats_test")
 BENCH = "doorbell_bench"
 MEMORY = 1536
-HOST_SECONDS = {"amd": 400, "intel": 3600}
+# What each boot of a machine gets beside the rest.  Where L1's kernel runs by a clock
+# of instructions, QEMU's machine comes to a halt now and then: see TESTING.md.
+BOOTS = {
+    "amd": [*(["--real-clock", "--timeout", "300", "--append", f"part=tests l0={l0}"]
+              for l0 in SETS),
+            *(["--timeout", "150", "--append", f"part=figures l0={l0}"] for l0 in SETS)],
+    "intel": [["--timeout", "3600"]],
+}
 
 
 class Level0:
     """One L1: which modules ran it, what its tests said, and what its host counted."""
 
-    def __init__(self, machine, modules, tally, results):
+    def __init__(self, machine, what, tally, results):
+        modules, _, part = what.partition(" ")
         self.name = f"{machine.name}: L0 {modules}"
         self.modules = modules
+        self.part = part
         self.tally = tally
         self.results = results
         self.reader = Reader(tally, f": L0 {modules}: L1")
@@ -74,7 +83,8 @@ class Level0:
         self.check("L1 had guests of its own", "" if self.counts.get("nested_run") else
                    "L0 has run none")
         self.check("none of L2's doorbells was L0's", taken(self.modules, self.counts))
-        self.check("figures under both sets", "" if self.rows else "there are none")
+        if self.part != "tests":
+            self.check("figures under both sets", "" if self.rows else "there are none")
 
 
 def taken(modules, counts):
@@ -98,7 +108,7 @@ class Session:
     def line(self, machine, text):
         word, _, rest = text.partition(" ")
         if word == "l0":
-            say(f"{machine.name}: starting L1 on {rest} KVM")
+            say(f"{machine.name}: starting L1 on KVM: {rest}")
             self.levels[machine.name] = Level0(machine, rest, self.tally, self.results)
         elif machine.name in self.levels:
             self.levels[machine.name].line(machine, text)
@@ -141,11 +151,8 @@ def render(rows):
     return "\n".join(lines)
 
 
-def run_machine(lab, built, tally):
-    """The figures of one machine."""
-    options = ["--memory", str(MEMORY), "--timeout", str(HOST_SECONDS[lab]),
-               *lab_files(built, lab, built.parent / "nested")]
-
+def run_boot(lab, built, options, tally):
+    """The figures of one boot of a machine."""
     def attempt():
         results = Results((built / "release").read_text().strip())
         session = Session(tally, results)
@@ -155,6 +162,12 @@ def run_machine(lab, built, tally):
     tally.add("FAIL" if machine.status else "PASS", f"{lab}: the machine ran to its end",
               f"status {machine.status}" if machine.status else "")
     return results.rows
+
+
+def run_machine(lab, built, tally):
+    """The figures of one machine."""
+    options = ["--memory", str(MEMORY), *lab_files(built, lab, built.parent / "nested")]
+    return [row for boot in BOOTS[lab] for row in run_boot(lab, built, [*options, *boot], tally)]
 
 
 def run(argv):

@@ -67,6 +67,7 @@ class SessionTest(unittest.TestCase):
 
     def test_no_figures(self):
         self.assert_fails("there are none", "l0 patched", *TEST, *COUNTS, "verdict 0")
+        self.assertEqual(self.run_lines("l0 patched tests", *TEST, *COUNTS, "verdict 0"), [])
 
     def test_table_has_each_l0(self):
         self.run_lines("l0 stock", *FIGURES, *GOOD)

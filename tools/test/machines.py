@@ -6,7 +6,7 @@ import fleet
 from console import JobError, say
 from errors import TIMEOUT
 
-TRIES = 3
+TRIES = 8
 
 
 def chosen(lab):
@@ -34,8 +34,9 @@ def run(tally, reader, names, built, script, programs, options, kind=""):
 def run_hypervisor(name, attempt):
     """What ATTEMPT() returns, a machine and more; once more if that had no end.
 
-    QEMU's machine comes to a halt now and then while a guest of its runs Linux, on
-    stock KVM as well: its CPU goes round in code that its page tables no longer map.
+    Where a guest of QEMU's machine runs Linux and the clock counts instructions, an
+    interrupt now and then reaches that guest twice, and Linux waits for its own lock:
+    on stock KVM as well, see TESTING.md.
     """
     for tried in range(1, TRIES + 1):
         machine, *more = attempt()
