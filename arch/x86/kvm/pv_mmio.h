@@ -16,6 +16,13 @@
 #include "kvm_cache_regs.h"
 #include "smm.h"
 
+/* What comes of an exit, beside a fastpath_t: enter the guest once more; */
+#define KVM_PV_MMIO_TURN_AGAIN	(-1)
+/* certainly no doorbell; */
+#define KVM_PV_MMIO_NO_DOORBELL	(-2)
+/* to be decided when the rest of KVM has seen the exit. */
+#define KVM_PV_MMIO_UNDECIDED	(-3)
+
 #ifdef CONFIG_KVM_PV_MMIO
 
 /* How a guest rang: by store, hypercall, port or store to a length 0. */
@@ -52,14 +59,14 @@ void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry);
 
 /*
  * The exit fast path: interrupts are off and every register is the guest's.
- * The vendor's part says what the exit was, the common part decides.
+ * The vendor's part says what the exit was, the common part decides, for exits
+ * that vmx_pv_mmio.h and svm_pv_mmio.h let pass: right after the world switch,
+ * see pv_mmio_turn.h, or else where the kernel's exit fast path is.
  */
-fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu);
-fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu);
+int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu);
+int __svm_pv_mmio_turn(struct kvm_vcpu *vcpu);
+fastpath_t __vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
+fastpath_t __svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 
 /*
  * Do the store that faulted at @addr, a GPA if @direct, if KVM knows it.  False
@@ -137,36 +144,6 @@ static inline int kvm_pv_mmio_enable_cap(struct kvm *kvm,
 static inline void
 kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 {
-}
-
-static inline fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
-}
-
-static inline fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
-}
-
-static inline fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
-}
-
-static inline fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
-}
-
-static inline fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
-}
-
-static inline fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)
-{
-	return EXIT_FASTPATH_NONE;
 }
 
 static inline bool kvm_hc_mmio_write_called(struct kvm_vcpu *vcpu)

@@ -91,5 +91,6 @@ symbol kvm_vcpu_stats_desc;
 +STATS_DESC_COUNTER(VCPU, hc_mmio_write_refused),
 +STATS_DESC_COUNTER(VCPU, pio_doorbell_fast),
 +STATS_DESC_COUNTER(VCPU, mmio_doorbell_fast),
++STATS_DESC_COUNTER(VCPU, pv_mmio_turns),
  ...
  };

@@ -45,4 +45,5 @@ position p;
 +	u64 hc_mmio_write_refused;
 +	u64 pio_doorbell_fast;
 +	u64 mmio_doorbell_fast;
++	u64 pv_mmio_turns;
  };

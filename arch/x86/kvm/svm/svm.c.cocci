@@ -1,25 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Doorbells in the exit fast path.  They come before the check for the next
-// RIP, as they don't need it.
-
-// expect 1
-@fastpath@
-position p;
-identifier vcpu, control;
-expression E;
-@@
- svm_exit_handlers_fastpath@p(struct kvm_vcpu *vcpu)
- {
- ...
- struct vmcb_control_area *control = E;
-+	if (control->exit_code == SVM_EXIT_NPF)
-+		return svm_pv_mmio_fastpath(vcpu);
-+	if (control->exit_code == SVM_EXIT_VMMCALL)
-+		return svm_hc_mmio_write_fastpath(vcpu);
-+	if (control->exit_code == SVM_EXIT_IOIO)
-+		return svm_pio_fastpath(vcpu);
- ...
- }
+// Doorbells, right after the world switch.
 
 // An exit seldom finds another TPR than the LAPIC's.  To set the same one again
 // costs some 100 instructions, at each exit there is.
@@ -36,3 +16,34 @@ identifier vcpu, cr8;
 +	kvm_set_cr8(vcpu, cr8);
  ...>
  }
+
+// A doorbell turns around right after the world switch.
+// expect 1
+@turn@
+position p;
+identifier vcpu, force_immediate_exit;
+expression intercepted;
+@@
+ svm_vcpu_run(struct kvm_vcpu *vcpu, ...)
+ {
++	int turn;
+ ...
+ bool force_immediate_exit = ...;
+ ...
+-svm_vcpu_enter_exit@p(vcpu, intercepted);
++do {
++	svm_vcpu_enter_exit(vcpu, intercepted);
++	turn = svm_pv_mmio_turn(vcpu, force_immediate_exit);
++} while (turn == KVM_PV_MMIO_TURN_AGAIN);
+ ...
++	if (turn != KVM_PV_MMIO_NO_DOORBELL)
++		return svm_pv_mmio_fastpath(vcpu, turn);
+ return svm_exit_handlers_fastpath(vcpu);
+ }
+
+// expect 1
+@header@
+position p;
+@@
+ #include "svm_ops.h"@p
++#include "svm_pv_mmio.h"

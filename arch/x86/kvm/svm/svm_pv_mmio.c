@@ -5,7 +5,10 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "hc_mmio_write.h"
+#include "pv_mmio_turn.h"
 #include "svm.h"
+#include "svm_ops.h"
+#include "svm_pv_mmio.h"
 #include "x86.h"
 
 static __always_inline struct kvm_pv_mmio_cpu
@@ -49,19 +52,7 @@ static noinline fastpath_t svm_store_fastpath(struct kvm_vcpu *vcpu,
 	return svm_completed(vmcb, kvm_pv_mmio_fastpath(vcpu, &exit));
 }
 
-fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
-{
-	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-
-	if (!kvm_pv_mmio_is_store(vmcb->control.exit_info_1) ||
-	    !kvm_pv_mmio_may_ring(vcpu, vmcb->control.exit_info_2,
-				  vmcb->save.rip))
-		return EXIT_FASTPATH_NONE;
-
-	return svm_store_fastpath(vcpu, vmcb);
-}
-
-/* Not inline: other hypercalls shall not save registers for this one. */
+/* The same. */
 static noinline fastpath_t svm_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
@@ -75,14 +66,6 @@ static noinline fastpath_t svm_hc_fastpath(struct kvm_vcpu *vcpu)
 	};
 
 	return svm_completed(vmcb, kvm_hc_mmio_write_fastpath(vcpu, &exit));
-}
-
-fastpath_t svm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
-{
-	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
-		return EXIT_FASTPATH_NONE;
-
-	return svm_hc_fastpath(vcpu);
 }
 
 static noinline fastpath_t svm_out_fastpath(struct kvm_vcpu *vcpu,
@@ -101,14 +84,80 @@ static noinline fastpath_t svm_out_fastpath(struct kvm_vcpu *vcpu,
 					      vmcb->control.exit_info_2));
 }
 
-fastpath_t svm_pio_fastpath(struct kvm_vcpu *vcpu)
+static __always_inline fastpath_t svm_ring(struct kvm_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	u32 info = vmcb->control.exit_info_1;
 
-	if (info & (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK) ||
-	    !kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS, info >> 16))
-		return EXIT_FASTPATH_NONE;
+	switch (vmcb->control.exit_code) {
+	case SVM_EXIT_NPF:
+		return svm_store_fastpath(vcpu, vmcb);
+	case SVM_EXIT_IOIO:
+		return svm_out_fastpath(vcpu, vmcb);
+	default:
+		return svm_hc_fastpath(vcpu);
+	}
+}
 
-	return svm_out_fastpath(vcpu, vmcb);
+fastpath_t __svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
+{
+	return svm_ring(vcpu);
+}
+
+/* What x86_spec_ctrl_set_guest() would have to change, and the reverse. */
+static __always_inline bool svm_has_guest_ssbd(struct vcpu_svm *svm)
+{
+	u64 host = static_cpu_has(X86_FEATURE_SPEC_STORE_BYPASS_DISABLE) ||
+		   test_thread_flag(TIF_SSBD) ? SPEC_CTRL_SSBD : 0;
+
+	return (!static_cpu_has(X86_FEATURE_LS_CFG_SSBD) &&
+		!static_cpu_has(X86_FEATURE_VIRT_SSBD)) ||
+	       (svm->virt_spec_ctrl & SPEC_CTRL_SSBD) == host;
+}
+
+/* An entry that flushed the TLB has to be noted by KVM first. */
+static __always_inline bool svm_may_turn(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	return !(vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID) &&
+	       !vmcb->control.tlb_ctl && !svm->nmi_singlestep &&
+	       !svm->awaiting_iret_completion && svm_has_guest_ssbd(svm) &&
+	       (vmcb->control.virt_ext & LBR_CTL_ENABLE_MASK ||
+		vcpu->arch.host_debugctl == vmcb->save.dbgctl) &&
+	       kvm_pv_mmio_may_turn(vcpu);
+}
+
+/* NMIs are let in, as locks are taken there. */
+static __always_inline fastpath_t svm_ring_early(struct kvm_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	fastpath_t ret;
+
+	stgi();
+	vcpu->arch.regs[VCPU_REGS_RAX] = vmcb->save.rax;
+	vcpu->arch.regs[VCPU_REGS_RSP] = vmcb->save.rsp;
+	vcpu->arch.regs[VCPU_REGS_RIP] = vmcb->save.rip;
+	ret = svm_ring(vcpu);
+	vmcb->save.rax = vcpu->arch.regs[VCPU_REGS_RAX];
+	vmcb->save.rip = vcpu->arch.regs[VCPU_REGS_RIP];
+	clgi();
+	return ret;
+}
+
+int __svm_pv_mmio_turn(struct kvm_vcpu *vcpu)
+{
+	fastpath_t ret;
+
+	if (!svm_may_turn(vcpu))
+		return KVM_PV_MMIO_UNDECIDED;
+
+	ret = svm_ring_early(vcpu);
+	if (ret != EXIT_FASTPATH_REENTER_GUEST ||
+	    !kvm_pv_mmio_may_reenter(vcpu))
+		return ret;
+
+	vmcb_mark_all_clean(to_svm(vcpu)->vmcb);
+	kvm_pv_mmio_count_turn(vcpu);
+	return KVM_PV_MMIO_TURN_AGAIN;
 }

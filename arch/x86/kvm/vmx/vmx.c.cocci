@@ -1,28 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Doorbells in the exit fast path.
-
-// expect 1
-@fastpath@
-position p;
-expression reason;
-identifier vcpu;
-@@
- vmx_exit_handlers_fastpath(struct kvm_vcpu *vcpu, ...)
- {
- <...
- switch (reason) {
- case EXIT_REASON_MSR_WRITE:
- 	return handle_fastpath_set_msr_irqoff@p(...);
-+case EXIT_REASON_EPT_MISCONFIG:
-+	return vmx_pv_mmio_fastpath(vcpu);
-+case EXIT_REASON_VMCALL:
-+	return vmx_hc_mmio_write_fastpath(vcpu);
-+case EXIT_REASON_IO_INSTRUCTION:
-+	return vmx_pio_fastpath(vcpu);
- ...
- }
- ...>
- }
+// Doorbells, right after the world switch.
 
 // Ioeventfds of length 0.
 // expect 1
@@ -37,3 +14,39 @@ identifier vcpu, gpa;
 +vmx_fast_mmio_write(vcpu, gpa)
  ...>
  }
+
+// A doorbell turns around right after the world switch.  Only the preemption
+// timer has to be set again at each entry: it counts from there.
+// expect 1
+@turn@
+position p;
+identifier vcpu, force_immediate_exit;
+expression flags;
+statement S;
+@@
+ vmx_vcpu_run(struct kvm_vcpu *vcpu, ...)
+ {
++	int turn = KVM_PV_MMIO_NO_DOORBELL;
+ ...
++again:
+ if (enable_preemption_timer) vmx_update_hv_timer(vcpu, force_immediate_exit);
+ else S
+-kvm_wait_lapic_expire(vcpu);
++if (turn != KVM_PV_MMIO_TURN_AGAIN)
++	kvm_wait_lapic_expire(vcpu);
+ vmx_vcpu_enter_exit@p(vcpu, flags);
++turn = vmx_pv_mmio_turn(vcpu, force_immediate_exit);
++if (turn == KVM_PV_MMIO_TURN_AGAIN)
++	goto again;
+ ...
++	if (turn != KVM_PV_MMIO_NO_DOORBELL)
++		return vmx_pv_mmio_fastpath(vcpu, turn);
+ return vmx_exit_handlers_fastpath(vcpu, force_immediate_exit);
+ }
+
+// expect 1
+@header@
+position p;
+@@
+ #include "posted_intr.h"@p
++#include "vmx_pv_mmio.h"

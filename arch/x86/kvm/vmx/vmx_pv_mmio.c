@@ -5,14 +5,10 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "hc_mmio_write.h"
+#include "pv_mmio_turn.h"
 #include "vmx.h"
-#include "vmx_ops.h"
+#include "vmx_pv_mmio.h"
 #include "x86.h"
-
-/* Fields of an I/O instruction's exit qualification. */
-#define IO_SIZE		GENMASK(2, 0)
-#define IO_IS_IN	BIT(3)
-#define IO_IS_STRING	BIT(4)
 
 static __always_inline struct kvm_pv_mmio_cpu
 vmx_pv_mmio_cpu(struct kvm_vcpu *vcpu)
@@ -134,20 +130,7 @@ vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
 	return vmx_completed(vcpu, exit.cpu.rflags, ret);
 }
 
-/* All of the exit reason: no exit from an enclave, no bus lock. */
-fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
-{
-	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	unsigned long rip = vmcs_readl(GUEST_RIP);
-
-	if (!kvm_pv_mmio_may_ring(vcpu, gpa, rip) ||
-	    to_vmx(vcpu)->exit_reason.full != EXIT_REASON_EPT_MISCONFIG)
-		return EXIT_FASTPATH_NONE;
-
-	return vmx_store_fastpath(vcpu, gpa, rip);
-}
-
-/* Not inline: other hypercalls shall not save registers for this one. */
+/* The same. */
 static noinline fastpath_t vmx_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	unsigned long rip = vmcs_readl(GUEST_RIP);
@@ -157,19 +140,8 @@ static noinline fastpath_t vmx_hc_fastpath(struct kvm_vcpu *vcpu)
 		.cpu = vmx_pv_mmio_cpu(vcpu),
 	};
 
-	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_VMCALL)
-		return EXIT_FASTPATH_NONE;
-
 	return vmx_completed(vcpu, exit.cpu.rflags,
 			     kvm_hc_mmio_write_fastpath(vcpu, &exit));
-}
-
-fastpath_t vmx_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu)
-{
-	if (kvm_rax_read(vcpu) != KVM_HC_MMIO_WRITE)
-		return EXIT_FASTPATH_NONE;
-
-	return vmx_hc_fastpath(vcpu);
 }
 
 static noinline fastpath_t vmx_out_fastpath(struct kvm_vcpu *vcpu,
@@ -177,24 +149,72 @@ static noinline fastpath_t vmx_out_fastpath(struct kvm_vcpu *vcpu,
 {
 	struct kvm_pv_mmio_cpu cpu = vmx_pv_mmio_cpu(vcpu);
 
-	if (to_vmx(vcpu)->exit_reason.full != EXIT_REASON_IO_INSTRUCTION ||
-	    cpu.mode != KVM_PV_MMIO_MODE_64 || !kvm_pv_mmio_may_skip(vcpu, cpu))
+	if (cpu.mode != KVM_PV_MMIO_MODE_64 || !kvm_pv_mmio_may_skip(vcpu, cpu))
 		return EXIT_FASTPATH_NONE;
 
 	return vmx_completed(vcpu, cpu.rflags,
 			     kvm_pio_fastpath(vcpu, qualification >> 16,
-					      (qualification & IO_SIZE) + 1,
+					      (qualification & VMX_IO_SIZE) + 1,
 					      vmx_next_rip(vmcs_readl(GUEST_RIP))));
 }
 
-fastpath_t vmx_pio_fastpath(struct kvm_vcpu *vcpu)
+static __always_inline fastpath_t vmx_ring(struct kvm_vcpu *vcpu)
 {
-	u32 qualification = vmx_get_exit_qual(vcpu);
+	switch (to_vmx(vcpu)->exit_reason.full) {
+	case EXIT_REASON_EPT_MISCONFIG:
+		return vmx_store_fastpath(vcpu,
+					  vmcs_read64(GUEST_PHYSICAL_ADDRESS),
+					  vmcs_readl(GUEST_RIP));
+	case EXIT_REASON_IO_INSTRUCTION:
+		return vmx_out_fastpath(vcpu, vmx_get_exit_qual(vcpu));
+	default:
+		return vmx_hc_fastpath(vcpu);
+	}
+}
 
-	if (qualification & (IO_IS_STRING | IO_IS_IN) ||
-	    !kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
-				    qualification >> 16))
-		return EXIT_FASTPATH_NONE;
+fastpath_t __vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu)
+{
+	return vmx_ring(vcpu);
+}
 
-	return vmx_out_fastpath(vcpu, qualification);
+static __always_inline bool vmx_may_turn(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	return !(vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) &&
+	       !vcpu->arch.host_debugctl && !kvm_is_using_evmcs() &&
+	       vmx_pt_mode_is_system() &&
+	       !vmx->loaded_vmcs->soft_vnmi_blocked &&
+	       kvm_pv_mmio_may_turn(vcpu);
+}
+
+/* What an eventfd's waiter sent to this vCPU may still be in the PIR. */
+static __always_inline bool vmx_may_reenter(struct kvm_vcpu *vcpu)
+{
+	return !(kvm_vcpu_apicv_active(vcpu) &&
+		 pi_test_on(&to_vmx(vcpu)->pi_desc)) &&
+	       kvm_pv_mmio_may_reenter(vcpu);
+}
+
+/*
+ * HOST_CR3, HOST_CR4 and the list of the PMU's MSRs are as they were at the
+ * first entry: nothing sleeps or is interrupted that would change them.
+ */
+int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	fastpath_t ret;
+
+	if (!vmx_may_turn(vcpu))
+		return KVM_PV_MMIO_UNDECIDED;
+
+	ret = vmx_ring(vcpu);
+	if (ret != EXIT_FASTPATH_REENTER_GUEST || !vmx_may_reenter(vcpu))
+		return ret;
+
+	vmcs_writel(GUEST_RIP, vcpu->arch.regs[VCPU_REGS_RIP]);
+	vcpu->arch.regs_dirty = 0;
+	vmx->loaded_vmcs->launched = 1;
+	kvm_pv_mmio_count_turn(vcpu);
+	return KVM_PV_MMIO_TURN_AGAIN;
 }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which exits may be doorbells.  It's asked at each exit there is, so it's inline
+ * and takes a few instructions for what isn't one.
+ */
+#ifndef __KVM_X86_SVM_PV_MMIO_H
+#define __KVM_X86_SVM_PV_MMIO_H
+
+#include "pv_mmio_fast.h"
+#include "svm.h"
+
+#ifdef CONFIG_KVM_PV_MMIO
+
+static __always_inline bool svm_pv_mmio_may_be_doorbell(u32 code)
+{
+	return code == SVM_EXIT_NPF || code == SVM_EXIT_IOIO ||
+	       code == SVM_EXIT_VMMCALL;
+}
+
+static __always_inline bool svm_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
+						 const struct vmcb *vmcb)
+{
+	const struct vmcb_control_area *control = &vmcb->control;
+
+	if (control->exit_code == SVM_EXIT_NPF)
+		return kvm_pv_mmio_is_store(control->exit_info_1) &&
+		       kvm_pv_mmio_may_ring(vcpu, control->exit_info_2,
+					    vmcb->save.rip);
+	if (control->exit_code == SVM_EXIT_IOIO)
+		return !((u32)control->exit_info_1 &
+			 (SVM_IOIO_TYPE_MASK | SVM_IOIO_STR_MASK)) &&
+		       kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
+					      (u32)control->exit_info_1 >> 16);
+
+	return vmcb->save.rax == KVM_HC_MMIO_WRITE;
+}
+
+/* What comes of this exit. */
+static __always_inline int svm_pv_mmio_turn(struct kvm_vcpu *vcpu,
+					    bool force_immediate_exit)
+{
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	if (!svm_pv_mmio_may_be_doorbell(vmcb->control.exit_code))
+		return KVM_PV_MMIO_NO_DOORBELL;
+
+	if (!svm_pv_mmio_may_ring(vcpu, vmcb))
+		return EXIT_FASTPATH_NONE;
+
+	return force_immediate_exit ? KVM_PV_MMIO_UNDECIDED :
+				      __svm_pv_mmio_turn(vcpu);
+}
+
+/* The same at the place of the kernel's exit fast path. */
+static __always_inline fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+						      int turn)
+{
+	return turn == KVM_PV_MMIO_UNDECIDED ? __svm_pv_mmio_fastpath(vcpu) :
+					       turn;
+}
+
+#else
+
+static inline int svm_pv_mmio_turn(struct kvm_vcpu *vcpu,
+				   bool force_immediate_exit)
+{
+	return KVM_PV_MMIO_NO_DOORBELL;
+}
+
+static inline fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+					      int turn)
+{
+	return EXIT_FASTPATH_NONE;
+}
+
+#endif
+
+#endif /* __KVM_X86_SVM_PV_MMIO_H */

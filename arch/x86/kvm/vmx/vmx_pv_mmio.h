@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which exits may be doorbells.  It's asked at each exit there is, so it's inline
+ * and takes a few instructions for what isn't one.
+ */
+#ifndef __KVM_X86_VMX_PV_MMIO_H
+#define __KVM_X86_VMX_PV_MMIO_H
+
+#include "pv_mmio_fast.h"
+#include "vmx.h"
+#include "vmx_ops.h"
+
+#ifdef CONFIG_KVM_PV_MMIO
+
+/* Fields of an I/O instruction's exit qualification. */
+#define VMX_IO_SIZE		GENMASK(2, 0)
+#define VMX_IO_IS_IN		BIT(3)
+#define VMX_IO_IS_STRING	BIT(4)
+
+/* All of the exit reason: no exit from an enclave, no bus lock. */
+static __always_inline bool vmx_pv_mmio_may_be_doorbell(u32 reason)
+{
+	const u64 mask = BIT_ULL(EXIT_REASON_EPT_MISCONFIG) |
+			 BIT_ULL(EXIT_REASON_IO_INSTRUCTION) |
+			 BIT_ULL(EXIT_REASON_VMCALL);
+
+	return reason < 64 && mask & BIT_ULL(reason);
+}
+
+static __always_inline bool vmx_out_may_ring(struct kvm_vcpu *vcpu)
+{
+	u32 qualification = vmx_get_exit_qual(vcpu);
+
+	return !(qualification & (VMX_IO_IS_STRING | VMX_IO_IS_IN)) &&
+	       kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
+				      qualification >> 16);
+}
+
+static __always_inline bool vmx_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
+						 u32 reason)
+{
+	if (reason == EXIT_REASON_EPT_MISCONFIG)
+		return kvm_pv_mmio_may_ring(vcpu,
+					    vmcs_read64(GUEST_PHYSICAL_ADDRESS),
+					    vmcs_readl(GUEST_RIP));
+	if (reason == EXIT_REASON_IO_INSTRUCTION)
+		return vmx_out_may_ring(vcpu);
+
+	return kvm_rax_read(vcpu) == KVM_HC_MMIO_WRITE;
+}
+
+/* What comes of this exit. */
+static __always_inline int vmx_pv_mmio_turn(struct kvm_vcpu *vcpu,
+					    bool force_immediate_exit)
+{
+	u32 reason = to_vmx(vcpu)->exit_reason.full;
+
+	if (!vmx_pv_mmio_may_be_doorbell(reason))
+		return KVM_PV_MMIO_NO_DOORBELL;
+
+	if (!vmx_pv_mmio_may_ring(vcpu, reason))
+		return EXIT_FASTPATH_NONE;
+
+	return force_immediate_exit ? KVM_PV_MMIO_UNDECIDED :
+				      __vmx_pv_mmio_turn(vcpu);
+}
+
+/* The same at the place of the kernel's exit fast path. */
+static __always_inline fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+						      int turn)
+{
+	return turn == KVM_PV_MMIO_UNDECIDED ? __vmx_pv_mmio_fastpath(vcpu) :
+					       turn;
+}
+
+#else
+
+static inline int vmx_pv_mmio_turn(struct kvm_vcpu *vcpu,
+				   bool force_immediate_exit)
+{
+	return KVM_PV_MMIO_NO_DOORBELL;
+}
+
+static inline fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
+					      int turn)
+{
+	return EXIT_FASTPATH_NONE;
+}
+
+#endif
+
+#endif /* __KVM_X86_VMX_PV_MMIO_H */
