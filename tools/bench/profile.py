@@ -8,8 +8,9 @@ BUILT is a folder that tools/kernel/build.py made.  Only the emulated AMD machin
 can tell, and only with one CPU: QEMU logs each instruction that it executes.
 Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
   {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...],
-   "steps": {step: instructions, ...}}
-with functions in the order in which they are first executed, and steps as in steps.py.
+   "steps": {step: instructions, ...}, "costly": {kind: instructions, ...}}
+with functions in the order in which they are first executed, steps as in steps.py, and
+kinds as in costly.py.
 """
 import bisect
 import collections
@@ -22,6 +23,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
 
+import costly
 import fleet
 import table
 from bench import write_results
@@ -35,6 +37,7 @@ PROMPT = b"(qemu) "
 # So many sequences of one length must have been seen before one is believed.
 ENOUGH = 100
 ATTEMPTS = 10
+MANY_ATTEMPTS = 200
 TRACE_SECONDS = 1
 SYMBOL = re.compile(r"([0-9a-f]{16}) [tTwW] (\S+)")
 EXECUTED = re.compile(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
@@ -78,11 +81,31 @@ class Monitor:
         said = b""
         while not said.endswith(PROMPT):
             said += self.socket.recv(4096)
+        return said.decode(errors="replace")
 
     def do(self, *commands):
+        """What the last of them says."""
         for command in commands:
             self.socket.sendall(command.encode() + b"\n")
-            self.wait()
+            said = self.wait()
+        return said
+
+    def disassemble(self, addresses):
+        """A line for each, as the instruction is now: kernels rewrite theirs at boot."""
+        for _ in range(MANY_ATTEMPTS):
+            self.do("stop")
+            lines = {addresses[0]: self.instruction(addresses[0])}
+            # Nothing of the kernel's is to be seen while the CPU runs the guest.
+            if lines[addresses[0]]:
+                lines |= {address: self.instruction(address) for address in set(addresses)}
+            self.do("cont")
+            if all(lines.values()):
+                return [lines[address] for address in addresses]
+        raise JobError("QEMU's monitor doesn't disassemble the host's code")
+
+    def instruction(self, address):
+        said = self.do(f"x /1i {address:#x}").splitlines()
+        return next((line for line in said if re.match(r"0x[0-9a-f]+: +[0-9a-f]{2} ", line)), "")
 
     def trace(self, log):
         """The lines that QEMU logs in a while, one for each executed instruction."""
@@ -96,14 +119,14 @@ class Monitor:
 
 
 def sequences(lines, symbols):
-    """Lists of (function, offset), one for each instruction from an exit to the next entry."""
+    """Lists of addresses, one for each instruction from an exit to the next entry."""
     current = []
     for match in filter(None, map(EXECUTED.search, lines)):
         address = int(match.group(1), 16)
         if address >= KERNEL:
-            current.append(symbols.where(address))
+            current.append(address)
             continue
-        if current and current[0][0] == current[-1][0] == ENTRY:
+        if current and all(symbols.where(current[end])[0] == ENTRY for end in (0, -1)):
             yield current
         current = []
 
@@ -113,7 +136,7 @@ def typical(found):
     lengths = collections.Counter(map(len, found)).most_common(1)
     if not lengths or lengths[0][1] < ENOUGH:
         return None
-    return next(where for where in found if len(where) == lengths[0][0])
+    return next(sequence for sequence in found if len(sequence) == lengths[0][0])
 
 
 class Profile:
@@ -124,6 +147,7 @@ class Profile:
         self.symbols = Symbols()
         self.monitor = None
         self.cases = {}
+        self.costly = {}
 
     def line(self, _machine, text):
         if text.startswith("case "):
@@ -135,28 +159,33 @@ class Profile:
     def trace(self, case):
         self.monitor = self.monitor or Monitor(self.work)
         for _ in range(ATTEMPTS):
-            where = typical(list(sequences(self.monitor.trace(self.work / "monitor.log"),
+            found = typical(list(sequences(self.monitor.trace(self.work / "monitor.log"),
                                            self.symbols)))
-            if where:
-                say(f"amd: patched: {case}: {len(where)} instructions")
-                return where
+            if found:
+                say(f"amd: patched: {case}: {len(found)} instructions")
+                self.costly[case] = costly.count(self.monitor.disassemble(found))
+                return list(map(self.symbols.where, found))
         raise JobError(f"{case}: no exit was seen {ENOUGH} times in {ATTEMPTS} traces")
 
 
-def row(kernel, case, where, steps):
+def row(kernel, case, where, steps, dear):
     functions = collections.Counter(name for name, _ in where)  # In order of first appearance.
     return {"lab": "amd", "kernel": kernel, "kvm": "patched", "case": case, "total": len(where),
-            "functions": list(functions.items()), "steps": steps.count(where)}
+            "functions": list(functions.items()), "steps": steps.count(where), "costly": dear}
 
 
 def render(rows):
-    """A line for each step, a column for each case."""
-    lines = [(step, "", *(str(some["steps"][step] or "-") for some in rows))
-             for step in rows[0]["steps"]]
+    """A line for each step and each kind, a column for each case."""
+    def lines(field):
+        return [(name, "", *(str(some[field][name] or "-") for some in rows))
+                for name in rows[0][field]]
+
     return "\n".join(["", f"amd: patched: Linux {rows[0]['kernel']}: instructions from the exit"
                       " to the next entry, by step", "",
-                      *table.align([("step", "", *(some["case"] for some in rows)), *lines,
-                                    ("total", "", *(str(some["total"]) for some in rows))])])
+                      *table.align([("step", "", *(some["case"] for some in rows)),
+                                    *lines("steps"),
+                                    ("total", "", *(str(some["total"]) for some in rows)),
+                                    ("of these", "", *("" for _ in rows)), *lines("costly")])])
 
 
 def profile(argv):
@@ -173,7 +202,8 @@ def profile(argv):
         raise JobError(f"amd: the profile ended with status {machine.status}")
     kernel = (built / "release").read_text().strip()
     steps = Steps(built / "linux/arch/x86/kvm/kvm-amd.ko")
-    rows = [row(kernel, case, where, steps) for case, where in run.cases.items()]
+    rows = [row(kernel, case, where, steps, run.costly[case])
+            for case, where in run.cases.items()]
     write_results(folder / "profile.json", rows)
     print(render(rows))
     return 0

@@ -7,6 +7,8 @@ from console import JobError
 
 # Each of our functions that is a step; what they call is part of it.
 STEPS = {
+    "may it turn": ("svm_may_turn", "kvm_pv_mmio_may_turn", "kvm_pv_mmio_may_reenter",
+                    "kvm_pv_mmio_count_turn", "svm_pv_mmio_may_be_doorbell"),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",
                          "kvm_pv_mmio_may_skip", "kvm_pv_mmio_may_skip_access"),
     "registers of the hypercall": ("hc_parse", "hc_check", "hc_trace"),
@@ -27,7 +29,9 @@ STEPS = {
     "complete the instruction": ("kvm_pv_mmio_retire",),
 }
 STEP_OF = {name: step for step, names in STEPS.items() for name in names}
-OURS = re.compile(r"svm_(pv_mmio|store|hc_mmio_write|hc|pio|out)_fastpath$")
+OURS = re.compile(r"svm_(store|hc|out)_fastpath$|__svm_pv_mmio_(turn|fastpath)$")
+# Has steps of ours inside, and is the kernel's else.
+HOST = "svm_vcpu_run"
 REST = "the rest of our code"
 RETURN = "returns, hardened"
 THUNKS = re.compile(r"(srso|retbleed)_|.*_return_thunk$")
@@ -85,7 +89,8 @@ class Steps:
 
     def count(self, where):
         """How many instructions of WHERE, a list of (function, offset), are of which step."""
-        functions = {function for function, _ in where if OURS.match(function)}
+        functions = {function for function, _ in where
+                     if OURS.match(function) or function == HOST}
         for function in functions:
             self.learn(function, sorted({offset for name, offset in where if name == function}))
         counts = dict.fromkeys([OUTSIDE, RETURN, *STEPS, REST], 0)

@@ -4,6 +4,7 @@ import re
 import unittest
 from pathlib import Path
 
+import costly
 import profile
 import steps
 
@@ -28,8 +29,14 @@ class ProfileTest(unittest.TestCase):
 
     def test_sequence_is_from_exit_to_entry(self):
         self.assertEqual(self.sequences(GUEST, RUN, HANDLE, HANDLE + 4, RUN, GUEST),
-                         [[("__svm_vcpu_run", 0x10), ("handle_exit", 0), ("handle_exit", 4),
-                           ("__svm_vcpu_run", 0x10)]])
+                         [[RUN, HANDLE, HANDLE + 4, RUN]])
+
+    def test_symbol_of_an_address(self):
+        symbols = profile.Symbols()
+        for line in SYMBOLS:
+            symbols.add(line)
+        symbols.sort()
+        self.assertEqual(symbols.where(HANDLE + 4), ("handle_exit", 4))
 
     def test_system_call_is_no_exit(self):
         self.assertEqual(self.sequences(GUEST, SIGNAL, RUN, GUEST, RUN, HANDLE, GUEST), [])
@@ -46,21 +53,42 @@ class ProfileTest(unittest.TestCase):
         self.assertIsNone(profile.typical([]))
 
     def test_table_has_a_column_for_each_case(self):
-        rows = [{"case": "outw", "kernel": "6", "total": 4, "steps": {"a": 3, "b": 0}},
-                {"case": "movw_fast", "kernel": "6", "total": 7, "steps": {"a": 5, "b": 2}}]
+        rows = [{"case": "outw", "kernel": "6", "total": 4, "steps": {"a": 3, "b": 0},
+                 "costly": {"locked": 2}},
+                {"case": "movw_fast", "kernel": "6", "total": 7, "steps": {"a": 5, "b": 2},
+                 "costly": {"locked": 0}}]
         text = profile.render(rows)
-        for line in (r"step +outw +movw_fast", r"a +3 +5", r"b +- +2", r"total +4 +7"):
+        for line in (r"step +outw +movw_fast", r"a +3 +5", r"b +- +2", r"total +4 +7",
+                     r"locked +2 +-"):
             self.assertRegex(text, rf"(?m)^{line}$")
+
+
+class CostlyTest(unittest.TestCase):
+    def test_kinds(self):
+        for line, kind in (
+                ("0xffffffff81000000:  0f 01 cb     stac", "STAC, CLAC"),
+                ("0xffffffff81000000:  0f 32        rdmsr", "reads and writes of MSRs"),
+                ("0xffffffff81000000:  f0 ff 07     lock incl (%rdi)", "locked"),
+                ("0xffffffff81000000:  48 87 07     xchgq    %rax, (%rdi)", "locked"),
+                ("0xffffffff81000000:  66 90        xchgw    %ax, %ax", None),
+                ("0xffffffff81000000:  0f ae e8     lfence", "fences"),
+                ("0xffffffff81000000:  0f 00 6c 24  verw     0x10(%rsp)", "VERW"),
+                ("0xffffffff81000000:  0f 01 d8     vmrun    %rax", "VMRUN, VMLOAD, VMSAVE"),
+                ("0xffffffff81000000:  48 89 07     movq     %rax, (%rdi)", None)):
+            self.assertEqual(costly.kind(line), kind, line)
+
+    def test_count(self):
+        self.assertEqual(costly.count([" stgi", " clgi", " nop"])["STGI, CLGI"], 2)
 
 
 class StepsTest(unittest.TestCase):
     def setUp(self):
         self.steps = steps.Steps("no module")
-        self.steps.chains = {("svm_pio_fastpath", 4): ["hash_64", "kvm_ioeventfd_find"],
-                             ("svm_pio_fastpath", 8): ["svm_pio_fastpath"]}
+        self.steps.chains = {("svm_out_fastpath", 4): ["hash_64", "kvm_ioeventfd_find"],
+                             ("svm_out_fastpath", 8): ["svm_out_fastpath"]}
 
     def test_innermost_function_that_is_a_step(self):
-        self.assertEqual(self.steps.step("svm_pio_fastpath", 4), "ioeventfd: look up")
+        self.assertEqual(self.steps.step("svm_out_fastpath", 4), "ioeventfd: look up")
         self.assertEqual(self.steps.step("eventfd_signal_mask", 4), "signal the eventfd")
 
     def test_steps_of_ours_are_functions_that_there_are(self):
@@ -73,7 +101,7 @@ class StepsTest(unittest.TestCase):
             self.assertRegex(source, rf"\b{name}\(")
 
     def test_what_is_no_step(self):
-        self.assertEqual(self.steps.step("svm_pio_fastpath", 8), steps.REST)
+        self.assertEqual(self.steps.step("svm_out_fastpath", 8), steps.REST)
         self.assertEqual(self.steps.step("svm_vcpu_run", 8), steps.OUTSIDE)
         self.assertEqual(self.steps.step("srso_safe_ret", 0), steps.RETURN)
 
