@@ -13,7 +13,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/pkru.h>
 
-#include "pv_mmio.h"
+#include "pv_mmio_fast.h"
 #include "trace.h"
 #include "x86.h"
 
@@ -37,7 +37,8 @@ static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
  */
 static __always_inline bool kvm_pv_mmio_may_turn(struct kvm_vcpu *vcpu)
 {
-	return !is_guest_mode(vcpu) && !kvm_event_needs_reinjection(vcpu) &&
+	return KVM_PV_MMIO_MAY_SIGNAL && !is_guest_mode(vcpu) &&
+	       !kvm_event_needs_reinjection(vcpu) &&
 	       !vcpu->arch.guest_state_protected &&
 	       !trace_kvm_entry_enabled() && !trace_kvm_exit_enabled() &&
 	       kvm_pv_mmio_has_host_pkru(vcpu);

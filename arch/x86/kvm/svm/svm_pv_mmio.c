@@ -128,17 +128,22 @@ static __always_inline bool svm_may_turn(struct kvm_vcpu *vcpu)
 	       kvm_pv_mmio_may_turn(vcpu);
 }
 
-/* NMIs are let in, as locks are taken there. */
-static __always_inline fastpath_t svm_ring_early(struct kvm_vcpu *vcpu)
+/*
+ * NMIs are let in, as locks are taken there.  A fastpath_t that goes on, or
+ * KVM_PV_MMIO_TURN_AGAIN.
+ */
+static __always_inline int svm_ring_early(struct kvm_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	fastpath_t ret;
+	int ret;
 
 	stgi();
 	vcpu->arch.regs[VCPU_REGS_RAX] = vmcb->save.rax;
 	vcpu->arch.regs[VCPU_REGS_RSP] = vmcb->save.rsp;
 	vcpu->arch.regs[VCPU_REGS_RIP] = vmcb->save.rip;
 	ret = svm_ring(vcpu);
+	if (ret == EXIT_FASTPATH_REENTER_GUEST && kvm_pv_mmio_may_reenter(vcpu))
+		ret = KVM_PV_MMIO_TURN_AGAIN;
 	vmcb->save.rax = vcpu->arch.regs[VCPU_REGS_RAX];
 	vmcb->save.rip = vcpu->arch.regs[VCPU_REGS_RIP];
 	clgi();
@@ -147,17 +152,15 @@ static __always_inline fastpath_t svm_ring_early(struct kvm_vcpu *vcpu)
 
 int __svm_pv_mmio_turn(struct kvm_vcpu *vcpu)
 {
-	fastpath_t ret;
+	int ret;
 
 	if (!svm_may_turn(vcpu))
 		return KVM_PV_MMIO_UNDECIDED;
 
 	ret = svm_ring_early(vcpu);
-	if (ret != EXIT_FASTPATH_REENTER_GUEST ||
-	    !kvm_pv_mmio_may_reenter(vcpu))
-		return ret;
-
-	vmcb_mark_all_clean(to_svm(vcpu)->vmcb);
-	kvm_pv_mmio_count_turn(vcpu);
-	return KVM_PV_MMIO_TURN_AGAIN;
+	if (ret == KVM_PV_MMIO_TURN_AGAIN) {
+		vmcb_mark_all_clean(to_svm(vcpu)->vmcb);
+		kvm_pv_mmio_count_turn(vcpu);
+	}
+	return ret;
 }

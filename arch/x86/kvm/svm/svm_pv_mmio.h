@@ -6,10 +6,12 @@
 #ifndef __KVM_X86_SVM_PV_MMIO_H
 #define __KVM_X86_SVM_PV_MMIO_H
 
-#include "pv_mmio_fast.h"
+#include "x86.h"
 #include "svm.h"
 
 #ifdef CONFIG_KVM_PV_MMIO
+
+#include "pv_mmio_fast.h"
 
 static __always_inline bool svm_pv_mmio_may_be_doorbell(u32 code)
 {

@@ -183,6 +183,7 @@ static __always_inline bool vmx_may_turn(struct kvm_vcpu *vcpu)
 
 	return !(vmx->idt_vectoring_info & VECTORING_INFO_VALID_MASK) &&
 	       !vcpu->arch.host_debugctl && !kvm_is_using_evmcs() &&
+	       !vmx->msr_autoload.host.nr &&
 	       vmx_pt_mode_is_system() &&
 	       !vmx->loaded_vmcs->soft_vnmi_blocked &&
 	       kvm_pv_mmio_may_turn(vcpu);
@@ -197,8 +198,10 @@ static __always_inline bool vmx_may_reenter(struct kvm_vcpu *vcpu)
 }
 
 /*
- * HOST_CR3, HOST_CR4 and the list of the PMU's MSRs are as they were at the
- * first entry: nothing sleeps or is interrupted that would change them.
+ * HOST_CR3 and HOST_CR4 are as they were at the first entry: nothing sleeps that
+ * would change them.  An NMI may stop events of the PMU, which makes no list of
+ * MSRs longer that is empty.  One that isn't, as with PEBS, needs KVM to look at
+ * each entry.
  */
 int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu)
 {

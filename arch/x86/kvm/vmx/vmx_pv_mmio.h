@@ -6,11 +6,13 @@
 #ifndef __KVM_X86_VMX_PV_MMIO_H
 #define __KVM_X86_VMX_PV_MMIO_H
 
-#include "pv_mmio_fast.h"
+#include "x86.h"
 #include "vmx.h"
 #include "vmx_ops.h"
 
 #ifdef CONFIG_KVM_PV_MMIO
+
+#include "pv_mmio_fast.h"
 
 /* Fields of an I/O instruction's exit qualification. */
 #define VMX_IO_SIZE		GENMASK(2, 0)
