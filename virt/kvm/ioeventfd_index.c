@@ -6,6 +6,19 @@
  * Readers are in kvm->srcu.  Changes are made under kvm->slots_lock while a
  * device comes to or leaves its bus, which waits for those readers anyway.
  *
+ * Thousands of ioeventfds may lie under one zone of coalesced MMIO.  So a zone
+ * that comes or goes leaves them alone and begins a new generation of its bus:
+ * lookups then find no entry that was verified in an older one.  The bus serves
+ * its next write, and if that comes to the ioeventfd, the vCPU that rang it
+ * verifies the entry anew.
+ *
+ * That vCPU can't take kvm->slots_lock, whose holder waits for it to leave
+ * kvm->srcu.  A spinlock lets ranges and generation change as one: a vCPU sees
+ * a range that is in the way, or stamps the entry with a generation that ends
+ * when the range comes.  A reader who has yet to compare an entry with the
+ * generation before is one that the grace period waits for, after which the VMM
+ * may rely on the zone.
+ *
  * When may the index answer?  A bus looks for a write by bisection, which takes
  * for granted that what comes before the write, what contains it and what comes
  * after it lie on the bus in this order.  Nothing sorts the bus: a new device
@@ -42,9 +55,18 @@
 /* A step of growth: what all smaller tables take is a third of the largest. */
 #define GROW_BITS	2
 
-static enum kvm_bus entry_bus(const struct kvm_ioeventfd_entry *entry)
+static bool index_is_unsure(const struct kvm *kvm, enum kvm_bus bus_idx)
 {
-	return entry->kind & KVM_IOEVENTFD_BUS;
+	return kvm->ioeventfd_index_unsure & BIT(bus_idx);
+}
+
+/*
+ * What never changes of it, and KVM_IOEVENTFD_NESTED, which takes
+ * kvm->slots_lock.  A vCPU may just verify the rest.
+ */
+static u64 entry_kind(const struct kvm_ioeventfd_entry *entry)
+{
+	return READ_ONCE(entry->kind) & KVM_IOEVENTFD_FOR_GOOD;
 }
 
 static u64 range_end(const struct kvm_io_range *range)
@@ -58,16 +80,6 @@ static struct kvm_ioeventfd_entry *range_entry(const struct kvm_io_range *range)
 	return range->len <= MAX_LEN ? kvm_ioeventfd_entry(range->dev) : NULL;
 }
 
-static void entry_update(struct kvm_ioeventfd_entry *entry)
-{
-	u32 kind = entry->kind & ~KVM_IOEVENTFD_OVERLAPPED;
-
-	/* An overlapped entry is of a kind that nobody looks for. */
-	if (entry->nested || entry->covered)
-		kind |= KVM_IOEVENTFD_OVERLAPPED;
-	WRITE_ONCE(entry->kind, kind);
-}
-
 /*
  * All devices whose ranges touch those from @lo to @hi, and maybe some more:
  * by the rule above none of them is further away than the first that ends
@@ -78,22 +90,40 @@ struct vicinity {
 	int first, last;
 };
 
-static struct vicinity index_vicinity(const struct kvm_io_bus *bus, int pos)
+/* Nothing but the device itself, to begin with. */
+static struct vicinity vicinity_begin(const struct kvm_io_bus *bus, int pos)
 {
 	const struct kvm_io_range *range = &bus->range[pos];
 	u64 end = range_end(range);
-	struct vicinity v = {
+
+	return (struct vicinity) {
 		.lo = range->addr - min_t(u64, range->addr, MAX_LEN),
 		.hi = end + min_t(u64, ~end, MAX_LEN),
 		.first = pos,
 		.last = pos,
 	};
+}
 
-	while (v.first > 0 && range_end(&bus->range[v.first - 1]) >= v.lo)
-		v.first--;
-	while (v.last < bus->dev_count - 1 &&
-	       bus->range[v.last + 1].addr <= v.hi)
-		v.last++;
+/* By one more, which is returned, or NULL if that was all. */
+static const struct kvm_io_range *vicinity_widen(struct vicinity *v,
+						 const struct kvm_io_bus *bus)
+{
+	if (v->first > 0 && range_end(&bus->range[v->first - 1]) >= v->lo)
+		return &bus->range[--v->first];
+
+	if (v->last < bus->dev_count - 1 &&
+	    bus->range[v->last + 1].addr <= v->hi)
+		return &bus->range[++v->last];
+
+	return NULL;
+}
+
+static struct vicinity index_vicinity(const struct kvm_io_bus *bus, int pos)
+{
+	struct vicinity v = vicinity_begin(bus, pos);
+
+	while (vicinity_widen(&v, bus))
+		;
 	return v;
 }
 
@@ -127,15 +157,24 @@ static bool is_nested(const struct kvm_io_bus *bus, int pos,
 		/* What holds for an address holds for all that is there. */
 		if (entry && bus->range[i].addr == range->addr) {
 			other = range_entry(&bus->range[i]);
-			if (other && other->nested)
+			if (other && entry_kind(other) & KVM_IOEVENTFD_NESTED)
 				return true;
 		}
 	}
 	return false;
 }
 
+static void entry_set_nested(struct kvm_ioeventfd_index *index,
+			     struct kvm_ioeventfd_entry *entry)
+{
+	spin_lock(&index->others->lock);
+	WRITE_ONCE(entry->kind, entry->kind | KVM_IOEVENTFD_NESTED);
+	spin_unlock(&index->others->lock);
+}
+
 /* Leave to the bus what is near a nest: both addresses are. */
-static void index_note_nest(const struct kvm_io_bus *bus, int pos)
+static void index_note_nest(struct kvm_ioeventfd_index *index,
+			    const struct kvm_io_bus *bus, int pos)
 {
 	u64 end = range_end(&bus->range[pos]);
 	struct kvm_ioeventfd_entry *entry;
@@ -154,28 +193,64 @@ static void index_note_nest(const struct kvm_io_bus *bus, int pos)
 		if (!entry || bus->range[i].addr < v.lo ||
 		    bus->range[i].addr > end)
 			continue;
-		entry->nested = true;
-		entry_update(entry);
+		entry_set_nested(index, entry);
 	}
 }
 
-static bool index_is_covered(struct rb_root_cached *others,
-			     const struct kvm_io_range *range)
+static bool entry_is_covered(struct rb_root_cached *others,
+			     const struct kvm_ioeventfd_entry *entry)
 {
+	bool any_len = !(entry->kind & KVM_IOEVENTFD_LEN);
 	struct interval_tree_node *node;
+	u64 addr = entry->addr;
 
-	for (node = interval_tree_iter_first(others, range->addr, range->addr);
-	     node;
-	     node = interval_tree_iter_next(node, range->addr, range->addr)) {
-		if (is_in_the_way(node->start, node->last, range->addr,
-				  !range->len))
+	for (node = interval_tree_iter_first(others, addr, addr); node;
+	     node = interval_tree_iter_next(node, addr, addr)) {
+		if (is_in_the_way(node->start, node->last, addr, any_len))
 			return true;
 	}
 	return false;
 }
 
-/* In one of @others, so that all that is in @range is covered anyway. */
-static bool index_contains(struct rb_root_cached *others,
+/* As things are, in this generation of its bus. */
+static void entry_verify(struct kvm *kvm, struct kvm_ioeventfd_index *index,
+			 struct kvm_ioeventfd_entry *entry)
+{
+	u64 kind = entry_kind(entry);
+	enum kvm_bus bus_idx = kvm_ioeventfd_bus(kind);
+
+	lockdep_assert_held(&index->others->lock);
+
+	if (index_is_unsure(kvm, bus_idx) ||
+	    entry_is_covered(&index->others->ranges[bus_idx], entry))
+		kind |= KVM_IOEVENTFD_COVERED;
+	WRITE_ONCE(entry->kind, kind | index->kinds[bus_idx]);
+}
+
+void __kvm_ioeventfd_verify(struct kvm *kvm, struct kvm_ioeventfd_entry *entry)
+{
+	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+
+	spin_lock(&index->others->lock);
+	/* One that has just come may be rung before it is in the index. */
+	if (entry->kind)
+		entry_verify(kvm, index, entry);
+	spin_unlock(&index->others->lock);
+}
+
+/* There are enough generations for a change per microsecond, for years. */
+static void index_outdate(struct kvm_ioeventfd_index *index,
+			  enum kvm_bus bus_idx)
+{
+	lockdep_assert_held(&index->others->lock);
+
+	WRITE_ONCE(index->kinds[bus_idx],
+		   index->kinds[bus_idx] + KVM_IOEVENTFD_GENERATION);
+}
+
+/* In another than @self, so that all that is in @range is covered anyway. */
+static bool others_contain(struct rb_root_cached *others,
+			   const struct interval_tree_node *self,
 			   const struct kvm_io_range *range)
 {
 	u64 start = range->addr, end = range_end(range);
@@ -186,48 +261,42 @@ static bool index_contains(struct rb_root_cached *others,
 		return false;
 
 	node = interval_tree_iter_first(others, start, start);
-	while (node && node->last < end)
+	while (node && (node == self || node->last < end))
 		node = interval_tree_iter_next(node, start, start);
 	return node;
 }
 
-/* A device of another kind has come, or has gone: @others are all but that. */
-static void index_cover(struct rb_root_cached *others,
-			const struct kvm_io_bus *bus, int pos, bool came)
+/*
+ * Whether a device of another kind that comes, or goes and is @self, may make a
+ * difference to any ioeventfd.  Thousands may be in its way: look for one.
+ */
+static bool index_concerns(struct rb_root_cached *others,
+			   const struct interval_tree_node *self,
+			   const struct kvm_io_bus *bus, int pos)
 {
 	const struct kvm_io_range *other = &bus->range[pos], *range;
-	u64 start = other->addr, end = range_end(other);
-	struct kvm_ioeventfd_entry *entry;
-	struct vicinity v;
-	bool more;
-	int i;
+	struct vicinity v = vicinity_begin(bus, pos);
+	u64 end = range_end(other);
 
-	if (index_contains(others, other))
-		return;
+	if (others_contain(others, self, other))
+		return false;
 
-	more = !came && interval_tree_iter_first(others, start, end);
-	v = index_vicinity(bus, pos);
-	for (i = v.first; i <= v.last; i++) {
-		range = &bus->range[i];
-		if (!is_in_the_way(start, end, range->addr, !range->len))
-			continue;
-		entry = range_entry(range);
-		if (!entry)
-			continue;
-		entry->covered = came || (more &&
-					  index_is_covered(others, range));
-		entry_update(entry);
+	while ((range = vicinity_widen(&v, bus))) {
+		if (is_in_the_way(other->addr, end, range->addr, !range->len) &&
+		    range_entry(range))
+			return true;
 	}
+	return false;
 }
 
 static void index_link(struct kvm_ioeventfd_index *index,
 		       struct kvm_ioeventfd_entry *entry)
 {
-	enum kvm_bus bus_idx = entry_bus(entry);
+	enum kvm_bus bus_idx = kvm_ioeventfd_bus(entry_kind(entry));
 	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
 	struct hlist_head *bucket;
 
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		bucket = kvm_ioeventfd_any_bucket(index, bus_idx, entry->addr);
 	else
 		bucket = kvm_ioeventfd_value_bucket(index, bus_idx, entry->addr,
@@ -240,13 +309,13 @@ static void index_link(struct kvm_ioeventfd_index *index,
 static void index_unlink(struct kvm_ioeventfd_index *index,
 			 struct kvm_ioeventfd_entry *entry)
 {
-	enum kvm_bus bus_idx = entry_bus(entry);
+	enum kvm_bus bus_idx = kvm_ioeventfd_bus(entry_kind(entry));
 	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
 	int *nr_wildcards = &index->nr_wildcards[bus_idx];
 
 	hlist_del_rcu(&entry->node);
 	index->nr_entries--;
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards - 1);
 	/* Nobody knows how many more there were than can be counted. */
 	if (*nr_at < U8_MAX)
@@ -290,9 +359,11 @@ index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
 
 	index->nr_entries = old->nr_entries;
 	index->old = old;
+	index->others = old->others;
 	memcpy(index->nr_wildcards, old->nr_wildcards,
 	       sizeof(index->nr_wildcards));
-	memcpy(index->others, old->others, sizeof(index->others));
+	/* Nobody reads the old one's any more when these change. */
+	memcpy(index->kinds, old->kinds, sizeof(index->kinds));
 	for (i = 0; i < 1UL << bits; i++) {
 		hlist_for_each_entry_safe(entry, next, &old->buckets[i], node) {
 			hlist_del_rcu(&entry->node);
@@ -319,28 +390,25 @@ index_make_room(struct kvm *kvm, struct kvm_ioeventfd_index *index)
 
 /* What there is to know of one that came to @pos, but for its bucket. */
 static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
-		       enum kvm_bus bus_idx, struct kvm_io_bus *bus, int pos)
+		       struct kvm_io_bus *bus, int pos)
 {
 	const struct kvm_io_range *range = &bus->range[pos];
 	struct kvm_ioeventfd_entry *entry = range_entry(range), *alike = NULL;
 
+	spin_lock(&index->others->lock);
 	kvm_ioeventfd_fill_entry(range->dev);
 	entry->mmio_generation = U64_MAX;
-	entry->nested = kvm->ioeventfd_index_unsure & BIT(bus_idx);
+	entry_verify(kvm, index, entry);
+	spin_unlock(&index->others->lock);
 
 	/* There may be thousands at one address: one is as good as all. */
 	if (pos > 0 && range[-1].addr == range->addr &&
 	    range[-1].len == range->len)
 		alike = range_entry(&range[-1]);
-	if (alike) {
-		entry->covered = alike->covered;
-		entry->nested |= alike->nested;
-	} else {
-		entry->covered = index_is_covered(&index->others[bus_idx],
-						  range);
-		index_note_nest(bus, pos);
-	}
-	entry_update(entry);
+	if (!alike)
+		index_note_nest(index, bus, pos);
+	else if (entry_kind(alike) & KVM_IOEVENTFD_NESTED)
+		entry_set_nested(index, entry);
 }
 
 static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
@@ -351,73 +419,77 @@ static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
 	int *nr_wildcards;
 
 	index = index_make_room(kvm, index);
-	index_fill(kvm, index, bus_idx, bus, pos);
+	index_fill(kvm, index, bus, pos);
 	nr_wildcards = &index->nr_wildcards[bus_idx];
-	if (entry->kind & KVM_IOEVENTFD_WILDCARD)
+	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards + 1);
 	index->nr_entries++;
 	index_link(index, entry);
 }
 
 /* From now on, and for good, all that is on this bus is left to it. */
-static void index_distrust(struct kvm *kvm, enum kvm_bus bus_idx,
-			   struct kvm_io_bus *bus)
+static void index_distrust(struct kvm *kvm, enum kvm_bus bus_idx)
 {
-	struct kvm_ioeventfd_entry *entry;
-	int i;
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
 
-	kvm->ioeventfd_index_unsure |= BIT(bus_idx);
-	for (i = 0; i < bus->dev_count; i++) {
-		entry = range_entry(&bus->range[i]);
-		if (!entry)
-			continue;
-		entry->nested = true;
-		entry_update(entry);
+	if (!index) {
+		kvm->ioeventfd_index_unsure |= BIT(bus_idx);
+		return;
 	}
+
+	spin_lock(&index->others->lock);
+	kvm->ioeventfd_index_unsure |= BIT(bus_idx);
+	index_outdate(index, bus_idx);
+	spin_unlock(&index->others->lock);
 }
 
 static void index_add_other(struct kvm *kvm, enum kvm_bus bus_idx,
 			    struct kvm_io_bus *bus, int pos)
 {
-	struct rb_root_cached *others = &kvm->ioeventfd_index->others[bus_idx];
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct rb_root_cached *ranges = &index->others->ranges[bus_idx];
+	bool concerns = index_concerns(ranges, NULL, bus, pos);
 	struct interval_tree_node *node;
-
-	if (kvm->ioeventfd_index_unsure & BIT(bus_idx))
-		return;
 
 	node = kmalloc(sizeof(*node), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!node) {
-		index_distrust(kvm, bus_idx, bus);
+		index_distrust(kvm, bus_idx);
 		return;
 	}
 
 	node->start = bus->range[pos].addr;
 	node->last = range_end(&bus->range[pos]);
-	index_cover(others, bus, pos, true);
-	interval_tree_insert(node, others);
-	index_note_nest(bus, pos);
+	spin_lock(&index->others->lock);
+	interval_tree_insert(node, ranges);
+	if (concerns)
+		index_outdate(index, bus_idx);
+	spin_unlock(&index->others->lock);
+	index_note_nest(index, bus, pos);
 }
 
 static void index_del_other(struct kvm *kvm, enum kvm_bus bus_idx,
 			    struct kvm_io_bus *bus, int pos)
 {
-	struct rb_root_cached *others = &kvm->ioeventfd_index->others[bus_idx];
 	u64 start = bus->range[pos].addr, end = range_end(&bus->range[pos]);
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	struct rb_root_cached *ranges = &index->others->ranges[bus_idx];
 	struct interval_tree_node *node;
-
-	if (kvm->ioeventfd_index_unsure & BIT(bus_idx))
-		return;
+	bool concerns;
 
 	/* Of several with the same range, any. */
-	node = interval_tree_iter_first(others, start, start);
+	node = interval_tree_iter_first(ranges, start, start);
 	while (node && (node->start != start || node->last != end))
 		node = interval_tree_iter_next(node, start, start);
 	if (WARN_ON_ONCE(!node))
 		return;
 
-	interval_tree_remove(node, others);
+	concerns = index_concerns(ranges, node, bus, pos);
+	spin_lock(&index->others->lock);
+	interval_tree_remove(node, ranges);
+	if (concerns)
+		index_outdate(index, bus_idx);
+	spin_unlock(&index->others->lock);
 	kfree(node);
-	index_cover(others, bus, pos, false);
 }
 
 static void index_add(struct kvm *kvm, enum kvm_bus bus_idx,
@@ -425,23 +497,58 @@ static void index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 {
 	if (range_entry(&bus->range[pos]))
 		index_add_entry(kvm, bus_idx, bus, pos);
-	else
+	else if (!index_is_unsure(kvm, bus_idx))
 		index_add_other(kvm, bus_idx, bus, pos);
 }
 
-/* All devices that are there, the new one and all its elders. */
-static void index_create(struct kvm *kvm)
+/* All devices of one sort.  Ioeventfds are verified by what else is there. */
+static void index_add_all(struct kvm *kvm, bool entries)
 {
 	struct kvm_io_bus *bus;
 	int i, pos;
 
-	/* vCPUs may look at once. */
-	smp_store_release(&kvm->ioeventfd_index, index_alloc(MIN_BITS));
-	for (i = 0; kvm->ioeventfd_index && i < KVM_NR_BUSES; i++) {
+	for (i = 0; i < KVM_NR_BUSES; i++) {
 		bus = kvm_get_bus(kvm, i);
-		for (pos = 0; bus && pos < bus->dev_count; pos++)
-			index_add(kvm, i, bus, pos);
+		for (pos = 0; bus && pos < bus->dev_count; pos++) {
+			if (entries == !!range_entry(&bus->range[pos]))
+				index_add(kvm, i, bus, pos);
+		}
 	}
+}
+
+static struct kvm_ioeventfd_index *index_alloc_first(void)
+{
+	struct kvm_ioeventfd_index *index = index_alloc(MIN_BITS);
+	int i;
+
+	if (!index)
+		return NULL;
+
+	index->others = kzalloc(sizeof(*index->others),
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!index->others) {
+		kvfree(index);
+		return NULL;
+	}
+
+	spin_lock_init(&index->others->lock);
+	for (i = 0; i < KVM_NR_BUSES; i++)
+		index->kinds[i] = kvm_ioeventfd_first_kind(i);
+	return index;
+}
+
+/* With the first ioeventfd, or a later one if memory was short. */
+static void index_create(struct kvm *kvm)
+{
+	struct kvm_ioeventfd_index *index = index_alloc_first();
+
+	if (!index)
+		return;
+
+	/* vCPUs may look at once: they find nothing yet. */
+	smp_store_release(&kvm->ioeventfd_index, index);
+	index_add_all(kvm, false);
+	index_add_all(kvm, true);
 }
 
 void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
@@ -453,7 +560,7 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	/* A VMM can make a coalesced zone like that. */
 	if (range->len < 0 || range_end(range) < range->addr)
-		index_distrust(kvm, bus_idx, bus);
+		index_distrust(kvm, bus_idx);
 
 	if (kvm->ioeventfd_index)
 		index_add(kvm, bus_idx, bus, pos);
@@ -479,17 +586,23 @@ void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
 		entry = range_entry(&bus->range[i]);
 		if (entry)
 			index_unlink(index, entry);
-		else if (!all)
+		else if (!all && !index_is_unsure(kvm, bus_idx))
 			index_del_other(kvm, bus_idx, bus, i);
 	}
 }
 
-static void index_free_others(struct rb_root_cached *others)
+static void others_free(struct kvm_ioeventfd_others *others)
 {
 	struct interval_tree_node *node, *next;
+	int i;
 
-	rbtree_postorder_for_each_entry_safe(node, next, &others->rb_root, rb)
-		kfree(node);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		rbtree_postorder_for_each_entry_safe(node, next,
+						     &others->ranges[i].rb_root,
+						     rb)
+			kfree(node);
+	}
+	kfree(others);
 }
 
 void kvm_ioeventfd_index_free(struct kvm *kvm)
@@ -497,8 +610,8 @@ void kvm_ioeventfd_index_free(struct kvm *kvm)
 	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index, *old;
 	int i;
 
-	for (i = 0; index && i < KVM_NR_BUSES; i++)
-		index_free_others(&index->others[i]);
+	if (index)
+		others_free(index->others);
 
 	kvm->ioeventfd_index = NULL;
 	for (; index; index = old) {

@@ -14,19 +14,34 @@
 struct eventfd_ctx;
 
 /*
- * What an ioeventfd answers to, in one word: its bus, its length in bytes from
- * bit 8 on (0 if any will do), and flags.
+ * What an ioeventfd answers to, in one word: its length in bytes, 0 if any will
+ * do, its bus, flags, and the generation of its bus in which it was verified
+ * that no other device is in the way.  Nobody looks for another generation than
+ * the current one, nor for the two flags that leave an ioeventfd to the bus: one
+ * comparison tells it all.
  */
-#define KVM_IOEVENTFD_BUS		GENMASK(7, 0)
-#define KVM_IOEVENTFD_LEN_SHIFT		8
-/* Another device is in the way, so the bus decides. */
-#define KVM_IOEVENTFD_OVERLAPPED	BIT(30)
+#define KVM_IOEVENTFD_LEN		GENMASK_ULL(7, 0)
+#define KVM_IOEVENTFD_BUS_SHIFT		8
+#define KVM_IOEVENTFD_BUS		GENMASK_ULL(11, 8)
 /* Any value will do. */
-#define KVM_IOEVENTFD_WILDCARD		BIT(31)
+#define KVM_IOEVENTFD_WILDCARD		BIT_ULL(12)
+/* The bus decides, whatever else comes and goes. */
+#define KVM_IOEVENTFD_NESTED		BIT_ULL(13)
+/* The bus decides, in that generation. */
+#define KVM_IOEVENTFD_COVERED		BIT_ULL(14)
+/* One more of them; and what never changes of an ioeventfd. */
+#define KVM_IOEVENTFD_GENERATION	BIT_ULL(16)
+#define KVM_IOEVENTFD_FOR_GOOD		GENMASK_ULL(13, 0)
 
-static __always_inline u32 kvm_ioeventfd_kind(enum kvm_bus bus_idx, u32 len)
+/* The bus, in its first generation. */
+static __always_inline u64 kvm_ioeventfd_first_kind(enum kvm_bus bus_idx)
 {
-	return bus_idx | len << KVM_IOEVENTFD_LEN_SHIFT;
+	return KVM_IOEVENTFD_GENERATION | bus_idx << KVM_IOEVENTFD_BUS_SHIFT;
+}
+
+static __always_inline enum kvm_bus kvm_ioeventfd_bus(u64 kind)
+{
+	return (kind & KVM_IOEVENTFD_BUS) >> KVM_IOEVENTFD_BUS_SHIFT;
 }
 
 /* Part of every ioeventfd, and alive as long as that is. */
@@ -39,10 +54,8 @@ struct kvm_ioeventfd_entry {
 	u64 mmio_generation;
 	/* Number of the page by which guests last wrote to @addr. */
 	u64 linear_page;
-	u32 kind;
-	/* Under kvm->slots_lock: why the bus has to decide, see the .c file. */
-	bool covered;
-	bool nested;
+	/* 0 until it's known; changed under kvm_ioeventfd_others.lock. */
+	u64 kind;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO
@@ -56,6 +69,17 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
 			     struct kvm_io_bus *bus, int pos);
 void kvm_ioeventfd_index_free(struct kvm *kvm);
+void __kvm_ioeventfd_verify(struct kvm *kvm, struct kvm_ioeventfd_entry *entry);
+
+/* The ranges of other kinds of device. */
+struct kvm_ioeventfd_others {
+	/*
+	 * With kvm->slots_lock for changes of @ranges, and of the generations
+	 * in the index; alone for entries.  Taken by vCPUs in kvm->srcu.
+	 */
+	spinlock_t lock;
+	struct rb_root_cached ranges[KVM_NR_BUSES];
+};
 
 /*
  * The most entries of a bucket that are looked at.  Lookups run with interrupts
@@ -89,13 +113,14 @@ struct kvm_ioeventfd_index {
 	int nr_wildcards[KVM_NR_BUSES];
 	/* How many entries there are by hash of the address, up to 255. */
 	u8 *nr_at;
+	/* Bus and current generation: what entries are to have in common. */
+	u64 kinds[KVM_NR_BUSES];
+	struct kvm_ioeventfd_others *others;
 
 	/* All of the following under kvm->slots_lock. */
 	u32 nr_entries;
 	/* What it replaced, for readers that are in no kvm->srcu. */
 	struct kvm_ioeventfd_index *old;
-	/* The ranges of other kinds of device. */
-	struct rb_root_cached others[KVM_NR_BUSES];
 
 	struct hlist_head buckets[];
 };
@@ -147,18 +172,31 @@ kvm_ioeventfd_nr_at(const struct kvm_ioeventfd_index *index,
 			     index->addr_key >> index->shift];
 }
 
+/* What may be found on a bus at present. */
+static __always_inline u64
+kvm_ioeventfd_kind(const struct kvm_ioeventfd_index *index,
+		   enum kvm_bus bus_idx, u32 len)
+{
+	/* Only ioeventfds of length 0 are there: nothing gets in their way. */
+	if (bus_idx == KVM_FAST_MMIO_BUS)
+		return kvm_ioeventfd_first_kind(bus_idx) | len;
+
+	return READ_ONCE(index->kinds[bus_idx]) | len;
+}
+
 /* An entry of @kind, or else of @other. */
 static __always_inline struct kvm_ioeventfd_entry *
-kvm_ioeventfd_probe(struct kvm *kvm, struct hlist_head *bucket, u32 kind,
-		    u32 other, gpa_t addr, u64 val)
+kvm_ioeventfd_probe(struct kvm *kvm, struct hlist_head *bucket, u64 kind,
+		    u64 other, gpa_t addr, u64 val)
 {
 	int left = KVM_IOEVENTFD_MAX_PROBES;
 	struct kvm_ioeventfd_entry *entry;
-	u32 found;
+	u64 found;
 
 	hlist_for_each_entry_srcu(entry, bucket, node,
 				  srcu_read_lock_held(&kvm->srcu)) {
-		found = READ_ONCE(entry->kind);
+		/* Compared where it is: each comparison holds by itself. */
+		found = data_race(entry->kind);
 		if (entry->addr == addr && entry->datamatch == val &&
 		    (found == kind || found == other))
 			return entry;
@@ -199,13 +237,13 @@ __kvm_ioeventfd_find_wildcard(struct kvm *kvm,
 			      struct kvm_ioeventfd_index *index,
 			      enum kvm_bus bus_idx, gpa_t addr, int len)
 {
-	u32 kind = kvm_ioeventfd_kind(bus_idx, len) | KVM_IOEVENTFD_WILDCARD;
-	u32 any = kvm_ioeventfd_kind(bus_idx, 0) | KVM_IOEVENTFD_WILDCARD;
+	u64 any = kvm_ioeventfd_kind(index, bus_idx, 0) |
+		  KVM_IOEVENTFD_WILDCARD;
 
 	return kvm_ioeventfd_probe(kvm,
 				   kvm_ioeventfd_any_bucket(index, bus_idx,
 							    addr),
-				   kind, any, addr, 0);
+				   any | len, any, addr, 0);
 }
 
 static __always_inline struct kvm_ioeventfd_entry *
@@ -227,12 +265,13 @@ kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
 		   u64 val)
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
-	u32 kind = kvm_ioeventfd_kind(bus_idx, len);
 	struct kvm_ioeventfd_entry *entry;
+	u64 kind;
 
 	if (!index)
 		return NULL;
 
+	kind = kvm_ioeventfd_kind(index, bus_idx, len);
 	entry = kvm_ioeventfd_probe(kvm,
 				    kvm_ioeventfd_value_bucket(index, bus_idx,
 							       addr, val),
@@ -241,6 +280,22 @@ kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
 		return entry;
 
 	return __kvm_ioeventfd_find_wildcard(kvm, index, bus_idx, addr, len);
+}
+
+/*
+ * The bus has come to this ioeventfd, whose entry may be of a generation that
+ * is over.  The caller is in kvm->srcu, and may sleep on PREEMPT_RT, as it has
+ * to for eventfd_signal().
+ */
+static inline void kvm_ioeventfd_verify(struct kvm *kvm,
+					struct kvm_ioeventfd_entry *entry)
+{
+	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+	u64 kind = READ_ONCE(entry->kind);
+
+	if (index && (kind ^ READ_ONCE(index->kinds[kvm_ioeventfd_bus(kind)])) >=
+		     KVM_IOEVENTFD_GENERATION)
+		__kvm_ioeventfd_verify(kvm, entry);
 }
 
 /* In eventfd.c: the entry of an ioeventfd, NULL for other kinds of device. */
@@ -254,6 +309,8 @@ static inline void kvm_ioeventfd_index_del(struct kvm *kvm,
 					   enum kvm_bus bus_idx,
 					   struct kvm_io_bus *bus, int pos) { }
 static inline void kvm_ioeventfd_index_free(struct kvm *kvm) { }
+static inline void kvm_ioeventfd_verify(struct kvm *kvm,
+					struct kvm_ioeventfd_entry *entry) { }
 #endif
 
 #endif /* _KVM_IOEVENTFD_INDEX_H */
