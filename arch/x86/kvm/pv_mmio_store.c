@@ -129,8 +129,9 @@ static int do_store(struct kvm_vcpu *vcpu, const struct store *store)
 {
 	int r;
 
-	remember_translation(vcpu, store);
 	r = kvm_pv_mmio_write(vcpu, store->gpa, store->insn.width, store->val);
+	/* Now that the bus may have come to an ioeventfd that was left to it. */
+	remember_translation(vcpu, store);
 	kvm_pv_mmio_retire(vcpu, store->rip + store->insn.len);
 	if (store->cpu.rflags & X86_EFLAGS_RF)
 		kvm_x86_call(set_rflags)(vcpu,
