@@ -138,6 +138,56 @@ static void test_all_found(const char *name, void (*make)(void), bool any_value)
 	close(fd);
 }
 
+static void set_zone(struct index_vm *ivm, bool present)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = INDEX_GPA,
+		.size = NR_BELLS * STRIDE,
+	};
+
+	if (present)
+		vm_ioctl(ivm->vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+	else
+		vm_ioctl(ivm->vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
+}
+
+static void ring_all(struct index_vm *ivm)
+{
+	int i;
+
+	for (i = 0; i < NR_BELLS; i++)
+		index_vm_write(ivm, BY_INDEX, bells[i].gpa, LEN, bells[i].value, 1);
+}
+
+/* Each needs to be looked at once, when it is rung, and the index has grown. */
+static void test_zone(void)
+{
+	int fd = eventfd_create();
+	struct index_vm ivm;
+	u64 rings, before, first, second;
+
+	make_addresses();
+	index_vm_create(&ivm);
+	set_bells(&ivm, fd, 0, 1, true);
+	measure(&ivm);
+	set_zone(&ivm, true);
+	set_bells(&ivm, fd, 1, NR_BELLS - 1, true);
+	set_zone(&ivm, false);
+	eventfd_take(fd);
+	before = index_vm_fast(&ivm);
+	ring_all(&ivm);
+	first = index_vm_fast(&ivm) - before;
+	ring_all(&ivm);
+	second = index_vm_fast(&ivm) - before - first;
+	rings = eventfd_take(fd);
+	if (rings != 2 * NR_BELLS || first || second != NR_BELLS)
+		ksft_print_msg("%lu rang, %lu and then %lu by the index\n", rings, first, second);
+	ksft_test_result(rings == 2 * NR_BELLS && !first && second == NR_BELLS,
+			 "index finds what was under a zone, the second time\n");
+	index_vm_free(&ivm);
+	close(fd);
+}
+
 static void set_lengths(struct index_vm *ivm, const int *fds, u32 flags)
 {
 	int i;
@@ -187,7 +237,7 @@ int main(void)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		ksft_exit_skip("KVM_CAP_X86_HC_MMIO_WRITE is not offered\n");
-	ksft_set_plan(8);
+	ksft_set_plan(9);
 
 	test_price("addresses that share a hash", make_colliding_addresses, true);
 	test_price("values that share a hash", make_colliding_values, false);
@@ -195,6 +245,7 @@ int main(void)
 	test_all_found("values that share a hash", make_colliding_values, false);
 	test_all_found("addresses in steps", make_addresses, true);
 	test_all_found("values in steps", make_values, false);
+	test_zone();
 	test_lengths();
 	ksft_finished();
 }

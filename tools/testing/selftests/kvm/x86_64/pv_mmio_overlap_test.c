@@ -4,8 +4,11 @@
  * one, or finds another device first, the index must not know better.
  *
  * What the bus does is computed by a model of it, which stores that KVM
- * emulates are held against, too.
+ * emulates are held against, too.  And the other way round: once nothing is in
+ * the way any more, the exit fast path serves all but the next write.
  */
+#include <pthread.h>
+
 #include "pv_mmio_index.h"
 
 #define MAX_DEVICES	6
@@ -15,6 +18,10 @@
 #define TIMES		3
 #define NR_RANDOM_STEPS	600
 #define RANDOM_SPAN	24
+/* The ring of a zone has room for so many. */
+#define BATCH		INDEX_MAX_TICKS
+#define NR_CHANGES	12
+#define NR_RACES	64
 
 enum { TO_VMM = -1, TO_ZONE = -2 };
 
@@ -409,6 +416,197 @@ static void test_random(void)
 	overlap_vm_free(&o);
 }
 
+enum { NEAR_BELL, FAR_BELL, OVER, IN_OVER, ELSEWHERE, WEIRD };
+
+static const struct layout changes = { .devices = {
+	[NEAR_BELL] = { BELL, 16, 4 },
+	[FAR_BELL] = { BELL, 40, 4 },
+	[OVER] = { ZONE, 0, 64 },
+	[IN_OVER] = { ZONE, 8, 16 },
+	[ELSEWHERE] = { ZONE, 512, 64 },
+	[WEIRD] = { ZONE, 1024, -256 },
+} };
+
+/*
+ * With OVER they lie on the bus in this order: both ioeventfds, OVER,
+ * ELSEWHERE, and the IOAPIC.  So bisection meets OVER first.
+ */
+static void begin_changes(struct overlap_vm *o)
+{
+	overlap_vm_create(o);
+	set_layout(o, &changes);
+	add_device(o, ELSEWHERE);
+	add_device(o, NEAR_BELL);
+	add_device(o, FAR_BELL);
+}
+
+static void come_and_go(struct overlap_vm *o, int i)
+{
+	add_device(o, i);
+	remove_device(o, i);
+}
+
+/* How many writes of some the exit fast path has served; -1 if some got lost. */
+static int nr_fast(struct overlap_vm *o, enum index_way way, int bell)
+{
+	u64 fast = index_vm_fast(&o->ivm), exits, rings;
+
+	exits = index_vm_write(&o->ivm, way, o->devices[bell].addr, 4, VALUE + bell, TIMES);
+	rings = eventfd_take(o->fds[bell]);
+	if (exits || rings != TIMES || o->ring->first != o->ring->last)
+		return -1;
+
+	return index_vm_fast(&o->ivm) - fast;
+}
+
+static void expect_fast_way(struct overlap_vm *o, enum index_way way, int bell, int nr,
+			    const char *when)
+{
+	int fast = nr_fast(o, way, bell);
+
+	if (fast != nr)
+		ksft_print_msg("%d of %d writes by the index instead of %d\n", fast, TIMES, nr);
+	ksft_test_result(fast == nr, "by the index: %s\n", when);
+}
+
+static void expect_fast(struct overlap_vm *o, int bell, int nr, const char *when)
+{
+	expect_fast_way(o, BY_INDEX, bell, nr, when);
+}
+
+static void expect_zone(struct overlap_vm *o, int bell)
+{
+	u64 exits, gpa = o->devices[bell].addr;
+	bool good = true;
+	int i;
+
+	for (i = 0; i < TIMES; i++) {
+		exits = index_vm_write(&o->ivm, BY_INDEX, gpa, 4, VALUE + bell, 1);
+		good &= outcome(o, exits) == TO_ZONE;
+	}
+	ksft_test_result(good, "to a zone that is over an ioeventfd\n");
+}
+
+/* What the index makes of zones that come and go, one step after another. */
+static void test_changes(void)
+{
+	struct overlap_vm o;
+
+	begin_changes(&o);
+	/* Let KVM know the hypercall. */
+	nr_fast(&o, BY_INDEX, NEAR_BELL);
+	expect_fast(&o, NEAR_BELL, TIMES, "a zone elsewhere was there first");
+	remove_device(&o, ELSEWHERE);
+	expect_fast(&o, NEAR_BELL, TIMES, "a zone elsewhere has gone");
+	add_device(&o, ELSEWHERE);
+	expect_fast(&o, NEAR_BELL, TIMES, "a zone elsewhere has come");
+	come_and_go(&o, OVER);
+	expect_fast(&o, NEAR_BELL, TIMES - 1, "a zone has come and gone, all but the first");
+
+	add_device(&o, OVER);
+	expect_zone(&o, NEAR_BELL);
+	add_device(&o, IN_OVER);
+	remove_device(&o, OVER);
+	expect_fast(&o, FAR_BELL, TIMES - 1, "one of two zones has gone, all but the first");
+	expect_fast(&o, NEAR_BELL, 0, "none where the other one is");
+	add_device(&o, IN_OVER);
+	expect_fast(&o, FAR_BELL, TIMES, "one has come where the other one is");
+	remove_device(&o, IN_OVER);
+	expect_fast(&o, NEAR_BELL, TIMES - 1, "both have gone, all but the first");
+
+	come_and_go(&o, OVER);
+	remove_device(&o, FAR_BELL);
+	add_device(&o, FAR_BELL);
+	expect_fast(&o, FAR_BELL, TIMES, "the ioeventfd came after they had gone");
+	add_device(&o, WEIRD);
+	expect_fast(&o, FAR_BELL, 0, "none, for good, as a zone ends before it begins");
+	overlap_vm_free(&o);
+}
+
+/*
+ * An ioeventfd that hasn't been rung since a zone came and went, nor before it.  On Intel
+ * KVM needs to see where it is rung from, and that in the same go.
+ */
+static void test_first_store(void)
+{
+	struct overlap_vm o;
+
+	begin_changes(&o);
+	nr_fast(&o, BY_STORE, NEAR_BELL);
+	come_and_go(&o, OVER);
+	expect_fast_way(&o, BY_STORE, FAR_BELL, TIMES - 1,
+			"stores to another ioeventfd after a zone, all but the first");
+	overlap_vm_free(&o);
+}
+
+struct race {
+	struct overlap_vm o;
+	u64 batches;
+	bool stop, lost;
+};
+
+static void *run_ringer(void *arg)
+{
+	struct race *r = arg;
+	struct overlap_vm *o = &r->o;
+
+	while (!READ_ONCE(r->stop)) {
+		if (index_vm_write(&o->ivm, BY_INDEX, o->devices[NEAR_BELL].addr, 4,
+				   VALUE + NEAR_BELL, BATCH))
+			r->lost = true;
+		WRITE_ONCE(o->ring->first, o->ring->last);
+		WRITE_ONCE(r->batches, r->batches + 1);
+	}
+	return NULL;
+}
+
+/* A whole batch that began after what the caller has done. */
+static void wait_for_batch(struct race *r)
+{
+	u64 batches = READ_ONCE(r->batches);
+
+	while (READ_ONCE(r->batches) < batches + 2)
+		usleep(10);
+}
+
+/* Not one of them while a zone is there, and by the index when it has gone. */
+static bool test_race_once(struct race *r, int nr_changes)
+{
+	struct overlap_vm *o = &r->o;
+	u64 rings, fast;
+
+	for (; nr_changes; nr_changes--)
+		come_and_go(o, OVER);
+	add_device(o, OVER);
+	eventfd_take(o->fds[NEAR_BELL]);
+	wait_for_batch(r);
+	rings = eventfd_take(o->fds[NEAR_BELL]);
+	remove_device(o, OVER);
+	fast = index_vm_fast(&o->ivm);
+	wait_for_batch(r);
+	fast = index_vm_fast(&o->ivm) - fast;
+	if (rings || fast < BATCH - 1)
+		ksft_print_msg("%lu rang under a zone, %lu by the index after it\n", rings, fast);
+	return !rings && fast >= BATCH - 1;
+}
+
+static void test_race(void)
+{
+	struct race r = {};
+	pthread_t thread;
+	bool good = true;
+	int i;
+
+	begin_changes(&r.o);
+	pthread_create(&thread, NULL, run_ringer, &r);
+	for (i = 0; i < NR_RACES && good; i++)
+		good = test_race_once(&r, i % 4);
+	WRITE_ONCE(r.stop, true);
+	pthread_join(thread, NULL);
+	ksft_test_result(good && !r.lost, "zones come and go while a vCPU rings, %d times\n", i);
+	overlap_vm_free(&r.o);
+}
+
 int main(void)
 {
 	int i;
@@ -416,10 +614,13 @@ int main(void)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		ksft_exit_skip("KVM_CAP_X86_HC_MMIO_WRITE is not offered\n");
-	ksft_set_plan(ARRAY_SIZE(layouts) + 1);
+	ksft_set_plan(ARRAY_SIZE(layouts) + NR_CHANGES + 2);
 
 	for (i = 0; i < ARRAY_SIZE(layouts); i++)
 		test_layout(&layouts[i]);
 	test_random();
+	test_changes();
+	test_first_store();
+	test_race();
 	ksft_finished();
 }

@@ -11,8 +11,11 @@
 #define INDEX_GPA	0xd0000000ul
 #define INDEX_MAX_TICKS	64
 
-/* By hypercall, which asks the index; or by a string store, which KVM emulates. */
-enum index_way { BY_INDEX, BY_BUS };
+/*
+ * By hypercall, which asks the index; by a plain store of 4 bytes, which does so, too,
+ * once KVM knows it; or by a string store, which KVM emulates.
+ */
+enum index_way { BY_INDEX, BY_STORE, BY_BUS };
 
 struct index_write {
 	u64 gpa;
@@ -28,7 +31,7 @@ struct index_vm {
 	struct kvm_vcpu *vcpu;
 	struct index_write *write;	/* the guest's */
 	int stats_fd;
-	off_t fast_offset;
+	off_t fast_offset, fast_store_offset;
 };
 
 void index_vm_create(struct index_vm *ivm);
@@ -37,7 +40,7 @@ void index_vm_free(struct index_vm *ivm);
 /* Lets the guest write @times times; returns how many reached the VMM. */
 u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u64 value,
 		   u32 times);
-/* How many hypercalls the exit fast path has served so far. */
+/* How many hypercalls and stores the exit fast path has served so far. */
 u64 index_vm_fast(struct index_vm *ivm);
 /* The median of what the last writes took, all but the first few. */
 u32 index_vm_ticks(struct index_vm *ivm);

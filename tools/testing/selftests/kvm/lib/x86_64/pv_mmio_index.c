@@ -26,6 +26,20 @@ static void guest_string_store(u64 gva, u64 value, u32 len)
 	}
 }
 
+static void guest_write_once(const struct index_write *w)
+{
+	switch (w->way) {
+	case BY_BUS:
+		guest_string_store(w->gpa, w->value, w->len);
+		break;
+	case BY_STORE:
+		asm volatile("movl %k0, (%1)" : : "r"(w->value), "r"(w->gpa) : "memory");
+		break;
+	default:
+		kvm_hypercall(KVM_HC_MMIO_WRITE, w->gpa, w->value, w->len, 0);
+	}
+}
+
 static void guest_main(void)
 {
 	struct index_write *w = &guest_write;
@@ -35,10 +49,7 @@ static void guest_main(void)
 	for (;;) {
 		for (i = 0; i < w->times; i++) {
 			start = rdtsc();
-			if (w->way == BY_BUS)
-				guest_string_store(w->gpa, w->value, w->len);
-			else
-				kvm_hypercall(KVM_HC_MMIO_WRITE, w->gpa, w->value, w->len, 0);
+			guest_write_once(w);
 			w->ticks[i] = rdtsc() - start;
 		}
 		GUEST_SYNC(0);
@@ -53,6 +64,7 @@ void index_vm_create(struct index_vm *ivm)
 	ivm->write = addr_gva2hva(ivm->vm, (vm_vaddr_t)&guest_write);
 	ivm->stats_fd = vcpu_get_stats_fd(ivm->vcpu);
 	ivm->fast_offset = find_vcpu_stat(ivm->stats_fd, "hc_mmio_write_fast");
+	ivm->fast_store_offset = find_vcpu_stat(ivm->stats_fd, "pv_mmio_fast");
 }
 
 void index_vm_free(struct index_vm *ivm)
@@ -82,7 +94,8 @@ u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u
 
 u64 index_vm_fast(struct index_vm *ivm)
 {
-	return read_vcpu_stat(ivm->stats_fd, ivm->fast_offset);
+	return read_vcpu_stat(ivm->stats_fd, ivm->fast_offset) +
+	       read_vcpu_stat(ivm->stats_fd, ivm->fast_store_offset);
 }
 
 static int compare_ticks(const void *a, const void *b)
