@@ -608,7 +608,6 @@ static void others_free(struct kvm_ioeventfd_others *others)
 void kvm_ioeventfd_index_free(struct kvm *kvm)
 {
 	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index, *old;
-	int i;
 
 	if (index)
 		others_free(index->others);

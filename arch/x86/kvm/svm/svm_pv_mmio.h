@@ -54,8 +54,8 @@ static __always_inline int svm_pv_mmio_turn(struct kvm_vcpu *vcpu,
 }
 
 /* The same at the place of the kernel's exit fast path. */
-static __always_inline fastpath_t svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
-						      int turn)
+static __always_inline fastpath_t
+svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int turn)
 {
 	return turn == KVM_PV_MMIO_UNDECIDED ? __svm_pv_mmio_fastpath(vcpu) :
 					       turn;

@@ -68,8 +68,8 @@ static __always_inline int vmx_pv_mmio_turn(struct kvm_vcpu *vcpu,
 }
 
 /* The same at the place of the kernel's exit fast path. */
-static __always_inline fastpath_t vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
-						      int turn)
+static __always_inline fastpath_t
+vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu, int turn)
 {
 	return turn == KVM_PV_MMIO_UNDECIDED ? __vmx_pv_mmio_fastpath(vcpu) :
 					       turn;

@@ -67,7 +67,8 @@ static __always_inline void ring(enum way by)
 	else if (by == HYPERCALL)
 		guest_hypercall();
 	else
-		asm volatile("outw %%ax, %%dx" : : "a"(0), "d"(BELL_PORT) : "memory");
+		asm volatile("outw %%ax, %%dx"
+			     : : "a"(0), "d"(BELL_PORT) : "memory");
 }
 
 /* Each round lets the host look. */
@@ -127,7 +128,8 @@ static void guest_has_pkru(void)
 	u64 i;
 
 	set_cr4(get_cr4() | X86_CR4_OSXSAVE | X86_CR4_PKE);
-	asm volatile("wrpkru" : : "a"(guest_pkru), "c"(0), "d"(0));
+	asm volatile("wrpkru"
+		     : : "a"(guest_pkru), "c"(0), "d"(0));
 	for (i = 0; i < nr_rings; i++)
 		ring(STORE);
 	GUEST_DONE();
@@ -208,9 +210,12 @@ static bool turns_by(enum way by)
 /* The first round makes KVM know the code. */
 static void test_way(enum way by, bool traced)
 {
+	const char *watched = "";
 	u64 rings, turns, exits;
 	struct turn_vm tvm;
 
+	if (traced)
+		watched = ", traced";
 	turn_vm_create(&tvm, guest_rings);
 	tell(&tvm, by, NR_RINGS);
 	run(&tvm);
@@ -223,7 +228,7 @@ static void test_way(enum way by, bool traced)
 	else
 		case_expect(turns >= NR_RINGS - MAY_NOT_TURN && turns <= NR_RINGS, true,
 			    "most of them turn");
-	ksft_test_result(case_passed(), "%s%s\n", way_names[by], traced ? ", traced" : "");
+	ksft_test_result(case_passed(), "%s%s\n", way_names[by], watched);
 	turn_vm_free(&tvm);
 }
 
@@ -381,7 +386,7 @@ static void test_pkru(u32 change)
 		case_expect(turns, 0, "turns");
 	else
 		case_expect(!!turns, turns_by(STORE), "there are turns");
-	ksft_test_result(case_passed(), "PKRU %s the host's\n", change ? "other than" : "as");
+	ksft_test_result(case_passed(), "PKRU, the host's and %u\n", change);
 	turn_vm_free(&tvm);
 }
 
