@@ -58,6 +58,8 @@ number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
 $(foreach name,TIME CASES SEED,$(call number,$(name)))
 
 BUILT := build/$(FLAVOUR)
+# Where Python finds the package pvmmio, from any folder.
+export PYTHONPATH := $(CURDIR)/tools$(if $(PYTHONPATH),:$(PYTHONPATH))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
@@ -73,66 +75,66 @@ packages: ## install the Debian packages that the jobs need
 	@command -v python3 >/dev/null || { \
 		echo "installing packages: python3" >&2; \
 		$(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y python3 >/dev/null; }
-	@python3 tools/kernel/packages.py
+	@python3 -m pvmmio.build.packages
 
 build: packages ## fetch Debian's kernel, build our KVM and the tests for it
-	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 
 e2e: build ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
-	@python3 tools/e2e/virtio.py $(BUILT)
-	@python3 tools/e2e/e2e.py $(BUILT) build/results "$(LAB)"
+	@python3 -m pvmmio.jobs.e2e.virtio $(BUILT)
+	@python3 -m pvmmio.jobs.e2e.e2e $(BUILT) build/results "$(LAB)"
 
 nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's doorbells
-	@python3 tools/nested/nested.py $(BUILT) build/results "$(LAB)"
+	@python3 -m pvmmio.jobs.nested.nested $(BUILT) build/results "$(LAB)"
 
 bench: build ## measure every doorbell, stock beside patched, and print the table
-	@python3 tools/bench/bench.py $(BUILT) build/results "$(LAB)"
+	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
 	@python3 tools/bench/profile.py $(BUILT) build/results
 	@python3 tools/bench/page.py build/results Documentation/virt/kvm/x86
-	@python3 tools/bench/picture.py build/results/bench.json Documentation/virt/kvm/x86
+	@python3 -m pvmmio.jobs.bench.picture build/results/bench.json Documentation/virt/kvm/x86
 endif
 
 profile: build ## where a doorbell's instructions go, by step (emulated AMD machine, one CPU)
 	@python3 tools/bench/profile.py $(BUILT) build/results
 
 test: build ## run all tests on the emulated machines
-	@python3 tools/test/run.py $(BUILT) "$(LAB)"
+	@python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"
 
 fuzz: build ## compare random stores with emulated ones; TIME=seconds CASES=n SEED=n
-	@python3 tools/test/fuzz.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
+	@python3 -m pvmmio.jobs.fuzz.fuzz $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
 
 stress: build ## vCPUs ring while all changes around them; TIME=seconds SEED=n
-	@python3 tools/test/stress.py $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)"
+	@python3 -m pvmmio.jobs.fuzz.stress $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)"
 
 regress: build ## the kernel's own KVM tests, stock beside patched; TESTS=short|all|"NAME..."
-	@python3 tools/regress/regress.py $(BUILT) "$(LAB)" "$(TESTS)"
+	@python3 -m pvmmio.jobs.regress.regress $(BUILT) "$(LAB)" "$(TESTS)"
 
 test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak; LAB=amd if not told
-	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" debug
-	@python3 tools/debug/debug.py build/debug "$(LAB)" $(TESTS)
+	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" debug
+	@python3 -m pvmmio.jobs.debug.debug build/debug "$(LAB)" $(TESTS)
 
 test-kcsan: packages ## run the tests with several vCPUs on a kernel that looks for data races (AMD, two CPUs)
-	@python3 tools/kernel/build.py build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
-	@python3 tools/debug/debug.py build/kcsan amd $(TESTS)
+	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
+	@python3 -m pvmmio.jobs.debug.debug build/kcsan amd $(TESTS)
 
 test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Debian (emulated AMD machine)
-	@python3 tools/debian/boot.py $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
+	@python3 -m pvmmio.jobs.debian.boot $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
 
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
-	@python3 tools/test/units.py $(BUILT) "$(LAB)"
+	@python3 -m pvmmio.jobs.test.units $(BUILT) "$(LAB)"
 
 check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
-	@python3 tools/check/check.py $(BUILT)
+	@python3 -m pvmmio.jobs.check.check $(BUILT)
 
 configs: packages ## build KVM with our code in other configurations; CONFIGS=short|all|"NAME..."
-	@python3 tools/configs/configs.py build "$(KERNEL)" "$(KERNEL_VERSION)" "$(CONFIGS)"
+	@python3 -m pvmmio.jobs.configs.configs build "$(KERNEL)" "$(KERNEL_VERSION)" "$(CONFIGS)"
 
 htmldocs: packages ## build the reference pages with Sphinx: build/html/pv-mmio.html
-	@python3 tools/docs/build.py build/html
+	@python3 -m pvmmio.docs.htmldocs build/html
 
 modules: packages ## build our KVM modules for one of Debian's kernels, KVER=release (default: this one)
-	@python3 tools/host/modules.py build "$(KVER)"
+	@python3 -m pvmmio.jobs.modules.modules build "$(KVER)"
 
 load: ## on this host, replace KVM by what "make modules" made; not while VMs run
 	@$(SUDO) tools/host/kvm-modules load "build/modules/$(KVER)"
@@ -141,7 +143,7 @@ unload: ## on this host, put the KVM back that "make load" replaced
 	@$(SUDO) tools/host/kvm-modules unload
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
-	@python3 tools/lab/lab.py shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
+	@python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
 		--kernel $(BUILT)/vmlinuz $(patsubst $(BUILT)/tests/%,--file $(BUILT)/tests/%,\
 		$(wildcard $(BUILT)/tests/*)) \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched

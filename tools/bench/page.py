@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Write the page that says what doorbells cost, from the benchmark's and the profile's figures.
 
@@ -11,11 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
-
 import profile
-import table
-from console import JobError, main, say
+from pvmmio.console import JobError, main, say
+from pvmmio.jobs.bench import table
 
 LABS = {"intel", "amd"}
 NAME = "pv-mmio-cost.rst"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Show what the host executes between a doorbell's exit and the entry behind it.
 
@@ -21,14 +20,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("lab", "kernel")]
-
-import costly
-import fleet
-import table
-from bench import write_results
-from console import JobError, main, say
-from steps import Steps
+from pvmmio.console import JobError, main, say
+from pvmmio.jobs.bench import costly, table
+from pvmmio.jobs.bench.bench import write_results
+from pvmmio.jobs.bench.steps import Steps
+from pvmmio.lab import fleet
 
 KERNEL = 0xffff800000000000
 # Holds VMRUN: the exit comes out of it, and the entry goes into it.

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 import page
-from console import JobError
+from pvmmio.console import JobError
 
 
 def row(lab, kvm, case, count=1, layout="spread"):

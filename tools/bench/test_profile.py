@@ -4,9 +4,8 @@ import re
 import unittest
 from pathlib import Path
 
-import costly
 import profile
-import steps
+from pvmmio.jobs.bench import costly, steps
 
 REPO = Path(__file__).resolve().parents[2]
 SYMBOLS = ("ffffffff81000000 T __svm_vcpu_run", "ffffffff81000100 t handle_exit\t[kvm]",

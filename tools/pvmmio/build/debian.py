@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's kernels: which are on offer, and fetching one into the cache.
+
+What is fetched lies outside the checkout, in $XDG_CACHE_HOME/pv-mmio, one
+folder for each version: "source", and one for each flavour with the kernel,
+its configuration, its symbol versions and its own KVM modules.
+"""
+import fcntl
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from pvmmio.build.packages import apt
+from pvmmio.console import JobError, say, step
+
+FLAVOURS = {"cloud": "cloud-amd64", "generic": "amd64", "rt": "rt-amd64"}
+# Modules that the image has and that KVM needs, where the flavour has them.
+STOCK_MODULES = ("kvm", "kvm-intel", "kvm-amd", "irqbypass", "ccp")
+
+
+def cache_root():
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "pv-mmio"
+
+
+def home_of(version):
+    return cache_root() / version.replace("~", "_")
+
+
+@contextmanager
+def cache_lock(path=None):
+    """Only one job at a time fills the cache, or what of it has a lock of its own."""
+    path = path or cache_root() / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another job that fills {path.parent}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def apt_cache(*arguments):
+    run = subprocess.run(["apt-cache", *arguments], capture_output=True, text=True,
+                         check=False)
+    return run.stdout.splitlines()
+
+
+def offered(package):
+    """Versions of PACKAGE on offer, newest first."""
+    return [line.split("|")[1].strip() for line in apt_cache("madison", package)]
+
+
+def choose(series, wanted):
+    """The newest version of SERIES on offer, or the one WANTED; None if none."""
+    for version in offered(f"linux-source-{series}"):
+        if wanted in ("", version.split("-")[0]):
+            return version
+    return None
+
+
+def resolve(series, wanted, flavour):
+    """The Debian version to use; package lists are read anew if it isn't here."""
+    version = choose(series, wanted)
+    if version and (home_of(version) / flavour).exists():
+        return version
+    say("reading Debian's package lists")
+    apt("update")
+    version = choose(series, wanted)
+    if version:
+        return version
+    have = {v.split("-")[0] for v in offered(f"linux-source-{series}")}
+    if have:
+        raise JobError(f"KERNEL_VERSION={wanted}: Debian offers no such version of"
+                       f" linux-source-{series}; there is {', '.join(sorted(have))}")
+    raise JobError(f"KERNEL={series}: Debian offers no linux-source-{series}; is"
+                   " bookworm-security among the package sources?")
+
+
+def release(series, version, flavour):
+    """The kernel release (uname -r) of VERSION in FLAVOUR."""
+    suffix = re.escape(FLAVOURS[flavour])
+    name = re.compile(rf"linux-image-({re.escape(series)}\.[\w.+]+-{suffix})-unsigned")
+    for package in apt_cache("pkgnames", f"linux-image-{series}."):
+        found = name.fullmatch(package)
+        if found and version in offered(package):
+            return found.group(1)
+    raise JobError(f"FLAVOUR={flavour}: Debian offers no such image of {version}; try"
+                   " another FLAVOUR or KERNEL_VERSION")
+
+
+def download(packages, version, where, log):
+    command = ["apt-get", "-o", "APT::Sandbox::User=root", "download"]
+    step(f"downloading {', '.join(packages)}",
+         command + [f"{package}={version}" for package in packages], log, cwd=where)
+    for package in where.glob("*.deb"):
+        step(f"unpacking {package.name.split('_')[0]}",
+             ["dpkg-deb", "-x", str(package), str(where)], log)
+        package.unlink()
+
+
+def fetch_source(series, version, home):
+    if (home / "source").exists():
+        return
+    log = home / "source.log"
+    with tempfile.TemporaryDirectory(dir=home) as tmp:
+        raw = Path(tmp)
+        download([f"linux-source-{series}"], version, raw, log)
+        step("unpacking the kernel's source",
+             ["tar", "-xf", str(raw / f"usr/src/linux-source-{series}.tar.xz"),
+              "-C", str(raw)], log)
+        (raw / f"linux-source-{series}").rename(home / "source")
+
+
+def unpack_module(path, where):
+    """Copy the module PATH, decompressed if Debian compressed it."""
+    if path.suffix == ".xz":
+        (where / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
+    else:
+        shutil.copy(path, where)
+
+
+def keep_headers(raw, source, where):
+    """Copy to WHERE the headers below RAW that this flavour has otherwise than SOURCE."""
+    for top in sorted((raw / "usr/src").glob("linux-headers-*-common*")):
+        for folder in ("include", "arch/x86/include"):
+            for path in (top / folder).rglob("*.h"):
+                name = path.relative_to(top)
+                if not (source / name).exists() or \
+                        (source / name).read_bytes() != path.read_bytes():
+                    (where / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, where / name)
+
+
+def packages_of(flavour, name):
+    """The packages that make a flavour; rt's headers tell how its source is patched."""
+    names = [f"linux-image-{name}-unsigned", f"linux-headers-{name}"]
+    if flavour == "rt":
+        names.append("linux-headers-" + name.replace("-rt-amd64", "-common-rt"))
+    return names
+
+
+def fetch_flavour(version, flavour, name, home):
+    with tempfile.TemporaryDirectory(dir=home) as tmp:
+        raw, whole = Path(tmp) / "raw", Path(tmp) / "whole"
+        raw.mkdir()
+        download(packages_of(flavour, name), version, raw, home / f"{flavour}.log")
+        (whole / "stock").mkdir(parents=True)
+        keep_headers(raw, home / "source", whole / "headers")
+        shutil.copy(raw / f"boot/vmlinuz-{name}", whole / "vmlinuz")
+        shutil.copy(raw / f"boot/config-{name}", whole / "config")
+        shutil.copy(raw / f"usr/src/linux-headers-{name}/Module.symvers", whole)
+        for path in sorted((raw / f"lib/modules/{name}").rglob("*.ko*")):
+            if path.name.split(".")[0] in STOCK_MODULES:
+                unpack_module(path, whole / "stock")
+        (whole / "release").write_text(name + "\n")
+        whole.rename(home / flavour)
+
+
+def fetch(series, wanted, flavour):
+    """Have source and image of one version in the cache; return its folder."""
+    if flavour not in FLAVOURS:
+        raise JobError(f"FLAVOUR={flavour}: no such flavour; there is {', '.join(FLAVOURS)}")
+    with cache_lock():
+        version = resolve(series, wanted, flavour)
+        home = home_of(version)
+        home.mkdir(exist_ok=True)
+        fetch_source(series, version, home)
+        if not (home / flavour).exists():
+            fetch_flavour(version, flavour, release(series, version, flavour), home)
+    return home

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Install the Debian packages that the jobs need, if any is missing.
+
+usage: packages.py
+"""
+import os
+import subprocess
+
+from pvmmio.console import JobError, main, say
+
+# spatch runs script rules with the Python library of the -dev package.
+NEEDED = """
+    bc bison bochs bochs-term bochsbios build-essential busybox-static
+    ca-certificates coccinelle dwarves flex gnuplot-nox isolinux kmod libelf-dev
+    libpython3-dev libssl-dev mmdebstrap python3-sphinx qemu-system-x86 rsync seabios shellcheck sparse
+    syslinux-common vgabios xorriso xz-utils
+""".split()
+
+
+def as_root(command):
+    return command if os.geteuid() == 0 else ["sudo", *command]
+
+
+def missing(needed):
+    run = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *needed],
+                         capture_output=True, text=True, check=False)
+    installed = {line.split()[0] for line in run.stdout.splitlines()
+                 if line.endswith(" installed")}
+    return [name for name in needed if name not in installed]
+
+
+def apt(*arguments):
+    """Run apt-get; its own last words say what is wrong."""
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    run = subprocess.run(as_root(["apt-get", "-q", *arguments]), env=env, text=True,
+                         capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    if run.returncode:
+        why = (run.stderr or run.stdout).strip().splitlines() or ["no reason given"]
+        raise JobError(f"apt-get {arguments[0]} failed: {why[-1]}; check network and"
+                       " package sources, then run it again")
+
+
+def install(needed):
+    """Have the packages NEEDED, and say which of them weren't there."""
+    try:
+        names = missing(sorted(needed)) if needed else []
+        if not names:
+            return 0
+        say(f"installing packages: {' '.join(names)}")
+        apt("update")
+        apt("install", "-y", "--no-install-recommends", *names)
+    except FileNotFoundError as error:
+        raise JobError(f"{error.filename} is missing; this needs Debian 12, and root or"
+                       " sudo") from None
+    return 0
+
+
+if __name__ == "__main__":
+    main(install, NEEDED)

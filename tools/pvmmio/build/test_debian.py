@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which kernel is fetched, and what bad input is told."""
+import contextlib
+import io
+import os
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from pvmmio import console
+from pvmmio.build import debian
+from pvmmio.console import JobError
+
+PACKAGES = {
+    "linux-source-6.12": ["6.12.117-1~deb12u1", "6.12.9-1~deb12u1"],
+    "linux-image-6.12.117+deb12-cloud-amd64-unsigned": ["6.12.117-1~deb12u1"],
+    "linux-image-6.12.117+deb12-amd64-unsigned": ["6.12.117-1~deb12u1"],
+    "linux-image-6.12.117+deb12-rt-amd64-unsigned": ["6.12.117-1~deb12u1"],
+    "linux-image-6.12.9+deb12-cloud-amd64-unsigned": ["6.12.9-1~deb12u1"],
+}
+
+
+def apt_cache(command, name):
+    if command == "pkgnames":
+        return [package for package in PACKAGES if package.startswith(name)]
+    return [f" {name} | {version} | somewhere" for version in PACKAGES.get(name, [])]
+
+
+class DebianTest(unittest.TestCase):
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.cache = Path(tmp.name)
+        self.apt = mock.Mock()
+        self.said = io.StringIO()
+        for patch in (mock.patch.dict(os.environ, XDG_CACHE_HOME=tmp.name),
+                      mock.patch.object(debian, "apt_cache", apt_cache),
+                      mock.patch.object(debian, "apt", self.apt),
+                      contextlib.redirect_stderr(self.said)):
+            patch.__enter__()
+            self.addCleanup(patch.__exit__, None, None, None)
+
+    def test_version_that_nobody_has(self):
+        with self.assertRaisesRegex(JobError, r"KERNEL_VERSION=6\.12\.1.*6\.12\.117, 6\.12\.9"):
+            debian.resolve("6.12", "6.12.1", "cloud")
+
+    def test_series_that_nobody_has(self):
+        with self.assertRaisesRegex(JobError, "KERNEL=9.9"):
+            debian.resolve("9.9", "", "cloud")
+
+    def test_flavour_that_nobody_has(self):
+        with self.assertRaisesRegex(JobError, "FLAVOUR=foo.*cloud, generic, rt"):
+            debian.fetch("6.12", "", "foo")
+
+    def test_flavour_that_this_version_lacks(self):
+        with self.assertRaisesRegex(JobError, "FLAVOUR=rt"):
+            debian.release("6.12", "6.12.9-1~deb12u1", "rt")
+
+    def test_no_network_is_one_error(self):
+        self.apt.side_effect = JobError("apt-get update failed: no route; check network")
+        with self.assertRaisesRegex(JobError, "no route"):
+            debian.fetch("6.12", "", "cloud")
+
+    def test_failed_download_leaves_nothing_that_passes_for_whole(self):
+        with mock.patch.object(debian, "step", side_effect=JobError("no space")):
+            with self.assertRaisesRegex(JobError, "no space"):
+                debian.fetch("6.12", "", "cloud")
+        home = debian.home_of("6.12.117-1~deb12u1")
+        self.assertEqual([path.name for path in home.iterdir()], [])
+
+    def test_waiting_for_another_job_is_told(self):
+        path = self.cache / "lock"
+        with debian.cache_lock(path):
+            waiting = threading.Thread(target=lambda: debian.cache_lock(path).__enter__())
+            waiting.start()
+            waiting.join(timeout=1)
+            self.assertTrue(waiting.is_alive())
+            self.assertIn(f"waiting for another job that fills {self.cache}", self.said.getvalue())
+        waiting.join(timeout=10)
+        self.assertFalse(waiting.is_alive())
+
+    def test_newest_is_taken_after_reading_the_lists_anew(self):
+        self.assertEqual(debian.resolve("6.12", "", "cloud"), "6.12.117-1~deb12u1")
+        self.apt.assert_called_once_with("update")
+
+    def test_what_is_in_the_cache_needs_no_network(self):
+        (debian.home_of("6.12.9-1~deb12u1") / "cloud").mkdir(parents=True)
+        self.assertEqual(debian.resolve("6.12", "6.12.9", "cloud"), "6.12.9-1~deb12u1")
+        self.apt.assert_not_called()
+
+    def test_each_flavour_has_its_own_image(self):
+        for flavour, name in (("cloud", "-cloud-amd64"), ("generic", "-amd64"),
+                              ("rt", "-rt-amd64")):
+            self.assertEqual(debian.release("6.12", "6.12.117-1~deb12u1", flavour),
+                             "6.12.117+deb12" + name)
+
+
+class StepTest(unittest.TestCase):
+    def step(self, command):
+        with tempfile.TemporaryDirectory() as tmp, \
+                contextlib.redirect_stderr(io.StringIO()) as said:
+            console.step("trying", command, Path(tmp) / "log")
+        return said.getvalue()
+
+    def test_failure_names_the_log(self):
+        with self.assertRaisesRegex(JobError, "trying failed with status 3; see .*/log"):
+            self.step(["sh", "-c", "echo why; exit 3"])
+
+    def test_missing_program_is_named(self):
+        with self.assertRaisesRegex(JobError, "no-such-program is missing"):
+            self.step(["no-such-program"])
+
+    def test_make_above_us_is_hidden(self):
+        with mock.patch.dict(os.environ, MAKELEVEL="1", MAKEFLAGS="k"):
+            self.step(["sh", "-c", 'test -z "$MAKELEVEL$MAKEFLAGS"'])
+
+    def test_time_is_told(self):
+        self.assertRegex(self.step(["true"]), r"trying: done in \d+ s")
+
+
+if __name__ == "__main__":
+    unittest.main()

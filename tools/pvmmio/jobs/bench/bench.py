@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measure every doorbell, stock beside patched, and print the seed's table and more.
+
+usage: bench.py BUILT RESULTS [LAB]
+
+BUILT is a folder that pvmmio/build/kernel.py made.  LAB names lab machines
+(default: all), or is "host": this machine, with the KVM that it has loaded.
+Writes RESULTS/bench.json, a list of objects
+  {"lab", "kernel", "kvm": "stock"|"patched", "case", "ioeventfds", "min",
+   "median", "samples", "unit", "layout": "spread"|"same", "address_spaces",
+   "pcid", "places"}
+where a case that ends in _listener or _wake had a thread asleep on the eventfd.
+The guest rang in turn from so many "address_spaces" (1 unless told), each with a
+PCID if "pcid" (false unless told), and from so many "places" with the same code
+(1 unless told).
+And RESULTS/scale.json, a list of objects
+  {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
+   "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones"}
+where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
+many came or went beside ioeventfds that stayed.
+"""
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from pvmmio.console import JobError, main, say
+from pvmmio.jobs.bench import table
+from pvmmio.lab import fleet
+
+KVM_CHECK_EXTENSION = 0xae03
+KVM_CAP_X86_PV_MMIO = 0x70766d01
+SCRIPT = Path(__file__).with_name("in-lab")
+PROGRAMS = ("doorbell_bench", "ioeventfd_scale_bench")
+# The kernel's test library, for each VM; the benchmarks draw no random numbers.
+LIBRARY_SAYS = "Random seed: "
+
+
+def rang_from(figure):
+    """From where the guest rang, if it isn't one address space and one place of code."""
+    said = ""
+    if table.of(figure, "address_spaces") > 1 or table.of(figure, "pcid"):
+        said += f", {table.of(figure, 'address_spaces')} address spaces"
+    if table.of(figure, "pcid"):
+        said += " with PCIDs"
+    if table.of(figure, "places") > 1:
+        said += f", {figure['places']} places"
+    return said
+
+
+class Results:
+    """What the benchmark printed, with where and under which KVM it did."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.kvm = {}
+        self.rows = []
+        self.scale = []
+
+    def line(self, machine, text):
+        if text.startswith("kvm "):
+            self.kvm[machine.name] = text.split()[1]
+        elif text.startswith("{"):
+            self.add(machine.name, self.kvm[machine.name], json.loads(text))
+        elif text and not text.startswith(LIBRARY_SAYS):
+            say(f"{machine.name}: {text}")
+
+    def add(self, lab, kvm, figure):
+        if "skipped" in figure:
+            say(f"{lab}: {kvm}: {figure['case']}: skipped: {figure['skipped']}")
+            return
+        row = {"lab": lab, "kernel": self.kernel, "kvm": kvm, **figure}
+        what, value, rows = figure["case"], "median", self.rows
+        if "operation" in figure:
+            what, value, rows = f"{figure['operation']} {what}", "per_operation", self.scale
+        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}{rang_from(figure)}:"
+            f" {figure[value]} {figure['unit']}")
+        rows.append(row)
+
+
+def bench_labs(labs, built):
+    results = Results((built / "release").read_text().strip())
+    machines = fleet.run(labs, built, SCRIPT, [built / "tests" / name for name in PROGRAMS],
+                         results.line, ["--timeout", "2700"])
+    for machine in machines:
+        if machine.status:
+            raise JobError(f"{machine.name}: the benchmark ended with status {machine.status};"
+                           " the reason is above")
+    return results
+
+
+def host_kvm():
+    """Which KVM this machine has loaded."""
+    try:
+        with open("/dev/kvm", "rb+", buffering=0) as kvm:
+            ours = fcntl.ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_PV_MMIO)
+    except OSError as error:
+        raise JobError(f"LAB=host: /dev/kvm: {error.strerror}; load KVM's modules, or"
+                       " use LAB=amd") from None
+    return "patched" if ours else "stock"
+
+
+def bench_host(built):
+    results = Results(os.uname().release)
+    host = SimpleNamespace(name="host")
+    results.line(host, f"kvm {host_kvm()}")
+    run = subprocess.run(["sh", SCRIPT, "measure"], capture_output=True, text=True, check=False,
+                         env={**os.environ, "BIN": str(built / "tests"), "UNIT": "cycles"})
+    for text in run.stdout.splitlines():
+        results.line(host, text)
+    if run.returncode:
+        why = run.stderr.strip().splitlines() or ["no reason given"]
+        raise JobError(f"LAB=host: the benchmark failed: {why[-1]}")
+    return results
+
+
+def write_results(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    partial.write_text(f"[\n{lines}\n]\n")
+    partial.rename(path)
+    say(f"figures: {path}")
+
+
+def bench(argv):
+    if len(argv) not in (2, 3):
+        say(__doc__.strip())
+        return 2
+    built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
+    lab = argv[2] if len(argv) > 2 else ""
+    labs = fleet.chosen(lab)
+    if lab != "host" and not labs:
+        raise JobError(f"LAB={lab}: no such machine; there is"
+                       f" {', '.join(fleet.MACHINES)}, host")
+    results = bench_host(built) if lab == "host" else bench_labs(labs, built)
+    if not results.rows:
+        raise JobError("the benchmark printed no figure")
+    write_results(folder / "bench.json", results.rows)
+    if results.scale:
+        write_results(folder / "scale.json", results.scale)
+    print(table.render(results.rows, results.scale))
+    return 0
+
+
+if __name__ == "__main__":
+    main(bench, sys.argv[1:])

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run our selftests on a kernel that looks for bugs; any report of that kernel's fails.
+
+usage: debug.py BUILT [LAB [TEST...]]
+
+BUILT is a folder that pvmmio/build/kernel.py made for the flavour debug or kcsan,
+LAB names machines (default: amd), TEST some of the tests that fit there
+(default: all of them).
+"""
+import sys
+from pathlib import Path
+
+from pvmmio.console import JobError, main, say
+from pvmmio.jobs import machines
+from pvmmio.jobs.reader import Reader
+from pvmmio.jobs.test.run import SMP, SMP_TESTS
+from pvmmio.tally import Tally
+
+HOST_SECONDS = 5400
+# A timer cuts its runs, so it needs a clock made of instructions: one CPU.
+TIMED = "pv_mmio_diff_test"
+# Some 20 minutes on an Intel machine, a boot included.
+INTEL_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",
+               "pv_mmio_nested_test", "pv_mmio_test")
+# KASAN takes an eighth of it.
+MEMORY = 2048
+# Bochs's CPUID contradicts itself on the size of the XSAVE area: stock KVM then
+# writes behind a guest's, which KASAN reports.
+INTEL_OPTIONS = ["--append", "noxsave"]
+
+
+def fitting(flavour, lab, names):
+    """Of the tests NAMES, what runs on the machine LAB, as {kind: (tests, options)}."""
+    if flavour == "kcsan":
+        return {" 2 CPUs": ([name for name in names if name in SMP_TESTS], SMP)}
+    if lab == "intel":
+        return {"": ([name for name in names if name in INTEL_TESTS], INTEL_OPTIONS)}
+    return {" 2 CPUs": ([name for name in names if name != TIMED], SMP),
+            "": ([name for name in names if name == TIMED], [])}
+
+
+def choose(built, wanted):
+    """The names WANTED, or all; one that nobody knows is an error."""
+    known = sorted(path.name for path in (built / "tests").glob("*_test"))
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not known:
+        raise JobError(f"no test {', '.join(unknown)} in {built}/tests; there is"
+                       f" {', '.join(known)}")
+    return wanted or known
+
+
+def run_machine(tally, built, lab, names):
+    script = "kcsan-in-lab" if built.name == "kcsan" else "in-lab"
+    parts = {kind: part for kind, part in fitting(built.name, lab, names).items() if part[0]}
+    if not parts:
+        raise JobError(f"TESTS: none of {', '.join(names)} is for the {lab} machine with the"
+                       f" {built.name} kernel")
+    for kind, (tests, options) in parts.items():
+        kind = f" {built.name}{kind}"
+        machines.run(tally, Reader(tally, kind), [lab], built, Path(__file__).with_name(script),
+                     [built / "tests" / name for name in tests],
+                     ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY), *options], kind)
+
+
+def debug(argv):
+    if not argv:
+        say(__doc__.strip())
+        return 2
+    built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
+    labs = machines.chosen(lab)
+    tally, names = Tally(), choose(built, names)
+    for lab in labs:
+        run_machine(tally, built, lab, names)
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(debug, sys.argv[1:])

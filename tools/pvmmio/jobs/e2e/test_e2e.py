@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What makes an end-to-end run fail."""
+import contextlib
+import io
+import unittest
+
+from pvmmio.jobs.e2e import e2e, ways
+
+KEY = ("patched", "memory", "read")
+COUNTER, MAY = e2e.fast("amd", "memory")
+GOOD = {"ops": 32, "doorbells": {ways.FAST: 33}, "decodes": {"hlt": 50, "npf": 3}, COUNTER: 32}
+
+
+class RowTest(unittest.TestCase):
+    def test_good_row(self):
+        self.assertEqual(e2e.complaint(GOOD, MAY, COUNTER), "")
+
+    def test_bad_rows(self):
+        for row, why in ((None, "no figures"), ({}, "no figures"),
+                         ({"doorbells": {}}, "no figures"), ({"ops": 32}, "no figures"),
+                         (dict(GOOD, doorbells={}), "only 0"),
+                         (dict(GOOD, doorbells={ways.FAST: 31}), "only 31"),
+                         (dict(GOOD, doorbells={ways.FAST: 32, ways.DECODED: 1}), "decoded"),
+                         (dict(GOOD, doorbells={ways.FAST: 32, ways.LEARNED: 1}), "learned"),
+                         (dict(GOOD, doorbells={ways.STORE: 32}), "slow store"),
+                         (dict(GOOD, **{COUNTER: 31}), f"{COUNTER} grew by 31"),
+                         (dict(GOOD, decodes={"npf": 32}), "32 accesses"),
+                         (dict(GOOD, decodes={"EPT_MISCONFIG": 33}), "33 accesses")):
+            self.assertIn(why, e2e.complaint(row, MAY, COUNTER))
+
+    def test_ports_stay_ports(self):
+        self.assertEqual(e2e.allowed("amd", "patched", "port"), ways.FAST_PORT)
+        self.assertEqual(e2e.allowed("intel", "stock", "port"), ways.PORT)
+
+    def test_only_our_kvm_is_spared_the_decode(self):
+        self.assertEqual(e2e.allowed("amd", "stock", "memory"), ways.DECODED)
+        self.assertEqual(e2e.allowed("amd", "patched", "memory"), ways.FAST)
+
+    def test_intels_machine_has_length_0_first(self):
+        self.assertEqual(e2e.allowed("intel", "stock", "memory"), ways.UNSEEN)
+        self.assertEqual(e2e.allowed("intel", "patched", "memory"), ways.FAST_UNSEEN)
+
+
+class SessionTest(unittest.TestCase):
+    def read(self, *lines):
+        tally = e2e.Tally()
+        session = e2e.Session(tally, "amd")
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            for line in lines:
+                session.line(line)
+        return session, tally
+
+    def test_checks_are_counted(self):
+        _, tally = self.read("check PASS stock: comes up", "check FAIL stock: x (why)")
+        self.assertEqual((tally.passed, tally.failed), (1, 1))
+
+    def test_figures(self):
+        session, _ = self.read("patched figures memory read ops 32 min 5 median 7 exits 9"
+                               " insn_emulation 0")
+        row = session.rows[KEY]
+        self.assertEqual((row["ops"], row["min"], row["median"], row["exits"]), (32, 5, 7, 9))
+
+    def test_places_are_learned_once(self):
+        doorbell = "doorbell 00000000febe3000-00000000febe3fff virtio-pci-notify-virtio-blk"
+        learned = "patched learned febe3000"
+        for lines, passed in (([], 0), ([learned], 1), (["patched learned febe2000"] * 9, 1),
+                              ([learned] * e2e.MAX_PLACES, 1),
+                              ([learned] * (e2e.MAX_PLACES + 1), 0),
+                              ([learned, "stock learned febe3000"], 0)):
+            session, tally = self.read(*(f"{kvm} {doorbell}" for kvm in e2e.KVMS), *lines)
+            with contextlib.redirect_stdout(io.StringIO()):
+                e2e.judge_learning(session)
+            self.assertEqual(tally.passed, passed, lines)
+
+    def test_stray_lines_are_no_figures(self):
+        session, tally = self.read("Terminated", "patched nonsense", "")
+        self.assertEqual((session.rows, tally.passed + tally.failed), ({}, 0))
+
+
+if __name__ == "__main__":
+    unittest.main()

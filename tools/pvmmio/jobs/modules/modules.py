@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build our KVM modules for one of Debian's kernels, by its release.
+
+usage: modules.py BUILD RELEASE
+
+RELEASE is what "uname -r" says, such as 6.12.117+deb12-cloud-amd64; the KVM
+modules for it come to BUILD/modules/RELEASE.
+"""
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from pvmmio.build import debian, kernel
+from pvmmio.console import JobError, main, say
+
+RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb\d+-(\w+-)?amd64")
+SERIES = ("6.12",)
+NAMES = ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")
+
+
+def split(release):
+    """(series, version, flavour), as pvmmio/build/kernel.py wants them."""
+    parts = RELEASE.fullmatch(release)
+    if not parts:
+        raise JobError(f"KVER={release}: that is no release of a Debian kernel for amd64, as"
+                       " 'uname -r' says it, such as 6.12.117+deb12-amd64")
+    series, patch, kind = parts.groups()
+    flavours = {suffix: flavour for flavour, suffix in debian.FLAVOURS.items()}
+    flavour = flavours.get(f"{kind or ''}amd64")
+    if series not in SERIES or not flavour:
+        raise JobError(f"KVER={release}: these modules can be built for Linux"
+                       f" {', '.join(SERIES)}, flavours {', '.join(debian.FLAVOURS)}")
+    return series, f"{series}.{patch}", flavour
+
+
+def collect(built, target, release):
+    """Replace TARGET by a folder with the modules, the release they are for and the probe."""
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name in NAMES:
+        shutil.copy(built / "kvm/patched" / name, partial)
+    # For any host: it tells what those modules offer there.
+    shutil.copy(built / "tools/pv-mmio", partial)
+    (partial / "release").write_text(release + "\n")
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def modules(argv):
+    if len(argv) != 2:
+        say(__doc__.strip())
+        return 2
+    where, release = Path(argv[0]).resolve(), argv[1]
+    series, version, flavour = split(release)
+    kernel.build([str(where), series, version, flavour])
+    built = where / flavour
+    got = (built / "release").read_text().strip()
+    if got != release:
+        raise JobError(f"KVER={release}: Debian's {version} is {got} by now; boot that, or"
+                       f" say KVER={got}")
+    collect(built, where / "modules" / release, release)
+    say(f"modules: {where / 'modules' / release}")
+    return 0
+
+
+if __name__ == "__main__":
+    main(modules, sys.argv[1:])

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""For which kernels modules are built, and that a folder of them is whole."""
+import tempfile
+import unittest
+from pathlib import Path
+
+from pvmmio.console import JobError
+from pvmmio.jobs.modules import modules
+
+
+class ReleaseTest(unittest.TestCase):
+    def test_no_release(self):
+        for bad in ("", "6.12", "6.12.117", "6.12.117-amd64", "6.12.117+deb12-arm64",
+                    "6.12.117+deb12-amd64; true", "../6.12.117+deb12-amd64"):
+            with self.assertRaisesRegex(JobError, "no release of a Debian kernel"):
+                modules.split(bad)
+
+    def test_release_of_another_kernel(self):
+        for bad in ("6.1.140+deb12-amd64", "6.12.117+deb12-foo-amd64"):
+            with self.assertRaisesRegex(JobError, "can be built for Linux 6.12"):
+                modules.split(bad)
+
+    def test_flavours(self):
+        for kind, flavour in (("cloud-", "cloud"), ("", "generic"), ("rt-", "rt")):
+            self.assertEqual(modules.split(f"6.12.117+deb12-{kind}amd64"),
+                             ("6.12", "6.12.117", flavour))
+
+
+class CollectTest(unittest.TestCase):
+    def test_missing_module_leaves_the_old_folder(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            built, target = Path(tmp) / "cloud", Path(tmp) / "modules" / "6.12.1"
+            (built / "kvm/patched").mkdir(parents=True)
+            (built / "tools").mkdir()
+            (built / "tools/pv-mmio").touch()
+            for name in modules.NAMES:
+                (built / "kvm/patched" / name).write_text(name)
+            modules.collect(built, target, "6.12.1")
+            self.assertEqual((target / "release").read_text(), "6.12.1\n")
+            (built / "kvm/patched/kvm.ko").unlink()
+            with self.assertRaises(OSError):
+                modules.collect(built, target, "6.12.2")
+            self.assertEqual((target / "release").read_text(), "6.12.1\n")
+            self.assertEqual((target / "kvm.ko").read_text(), "kvm.ko")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run our selftests on the lab's machines, under stock and under our modules.
+
+usage: run.py BUILT [LAB]
+
+BUILT is a folder that pvmmio/build/kernel.py made, LAB names machines (default:
+all).  A test passes on stock modules if it skips with a reason; on ours, if it
+reports as many results as it planned and none of them is a failure; so does
+one that loads modules by itself, "own".  The AMD machine boots once more, with
+page tables of five levels.
+"""
+import sys
+from pathlib import Path
+
+from pvmmio import REPO
+from pvmmio.console import main, say
+from pvmmio.jobs import machines
+from pvmmio.jobs.reader import Reader
+from pvmmio.jobs.test import sanitized, units
+from pvmmio.tally import Tally
+
+TOOLS = REPO / "tools"
+# Those with several vCPUs at once, which run on two CPUs, too.  Bochs takes too long.
+SMP_MACHINES = {"amd"}
+SMP_TESTS = ("pv_mmio_smp_test", "pv_mmio_stress_test")
+SMP = ["--cpus", "2"]
+# These look at how the guest's page tables and KVM's are walked.
+PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_test", "pv_mmio_nested_test",
+                "pv_mmio_length0_test")
+
+
+def run_machines(tally, labs, built, tests, kind="", options=()):
+    """KIND is added to the machines' names, to tell one run from another."""
+    machines.run(tally, Reader(tally, kind), labs, built, Path(__file__).with_name("in-lab"),
+                 tests, ["--timeout", "2700", *options], kind)
+
+
+def run(argv):
+    if len(argv) not in (1, 2):
+        say(__doc__.strip())
+        return 2
+    labs = machines.chosen("".join(argv[1:]))
+    built = Path(argv[0]).resolve()
+    tests = sorted((built / "tests").glob("*_test"))
+    tests += [built / "tools/pv-mmio", TOOLS / "host/kvm-modules"]
+    tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
+    tally = Tally()
+    units.run(tally)
+    sanitized.checks(tally, built)
+    run_machines(tally, labs, built, tests)
+    run_machines(tally, [name for name in labs if name in SMP_MACHINES], built,
+                 [built / "tests" / name for name in SMP_TESTS], " 2 CPUs", SMP)
+    # The Intel machine's CPUs have four.
+    run_machines(tally, [lab for lab in labs if lab == "amd"], built,
+                 [built / "tests" / name for name in PAGING_TESTS], " la57",
+                 ["--cpu-flags=+la57"])
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    main(run, sys.argv[1:])

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the jobs make of bad input, and of what test programs print."""
+import contextlib
+import io
+import re
+import subprocess
+import unittest
+from types import SimpleNamespace
+from unittest import mock
+
+from pvmmio import REPO
+from pvmmio.console import JobError, own_environment
+from pvmmio.jobs import machines, reader
+from pvmmio.jobs.fuzz import fuzz
+from pvmmio.tally import Tally
+
+GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
+
+
+def make(*arguments):
+    return subprocess.run(["make", "-C", REPO, "--no-print-directory", *arguments],
+                          capture_output=True, text=True, check=False, env=own_environment())
+
+
+class MakeTest(unittest.TestCase):
+    def assert_refused(self, word, *arguments):
+        done = make(*arguments)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(word, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def assert_accepted(self, *arguments):
+        done = make("--dry-run", *arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_unknown_lab(self):
+        for job in ("bench", "test", "fuzz", "shell"):
+            self.assert_refused("LAB=foo", job, "LAB=foo")
+
+    def test_unknown_flavour(self):
+        self.assert_refused("FLAVOUR=foo", "build", "FLAVOUR=foo")
+
+    def test_machine_that_the_job_cannot_take(self):
+        for job in ("profile", "test-debian", "test-kcsan"):
+            self.assert_refused("LAB=intel", job, "LAB=intel")
+            self.assert_accepted(job, "LAB=amd")
+        for job in ("test", "profile", "shell"):
+            self.assert_refused("LAB=host", job, "LAB=host")
+        self.assert_accepted("bench", "LAB=host")
+
+    def test_setting_that_the_job_would_ignore(self):
+        for setting, jobs, others in (("KERNEL=6.12", ("modules", "load"), ("build", "test")),
+                                      ("FLAVOUR=rt", ("modules", "test-debug", "configs"),
+                                       ("check", "e2e")),
+                                      ("LAB=amd", ("build", "check", "configs"),
+                                       ("nested", "test-lab")),
+                                      ("CONFIGS=all", ("build", "check"), ("configs",)),
+                                      ("KVER=6.12", ("build",), ("modules", "load")),
+                                      ("TESTS=short", ("test",), ("regress", "test-kcsan")),
+                                      ("TIME=5", ("test",), ("fuzz", "stress")),
+                                      ("CASES=5", ("stress",), ("fuzz",))):
+            for job in jobs:
+                self.assert_refused(f"{job} takes no {setting.partition('=')[0]}", job, setting)
+            for job in others:
+                self.assert_accepted(job, setting)
+
+    def test_numbers(self):
+        for bad in ("TIME=x", "TIME=0", "TIME=1.5", "TIME=5 6", "SEED=0x", "CASES=-1", "SEED=a'b"):
+            self.assert_refused(bad, "fuzz", bad)
+        self.assert_accepted("fuzz", "TIME=60", "SEED=0x1f", "CASES=20")
+
+    def test_help_lists_every_job(self):
+        text = (REPO / "Makefile").read_text()
+        listed = make("help").stdout
+        for job in " ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split():
+            self.assertRegex(listed, rf"(?m)^  {job}\s")
+
+    def assert_fails(self, words, *arguments):
+        done = make(*arguments)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, rf"^error: .*{words}")
+        self.assertEqual(done.stdout, "")
+
+    def test_modules_for_no_kernel(self):
+        self.assert_fails("no release of a Debian kernel", "modules", "KVER=6.12")
+
+    def test_nothing_to_load(self):
+        self.assert_fails("run 'make modules' first", "load", "KVER=6.12.0+deb12-amd64")
+
+    def test_nothing_to_unload(self):
+        self.assert_fails("nothing to unload", "unload")
+
+
+class FuzzTest(unittest.TestCase):
+    def test_numbers(self):
+        self.assertEqual(fuzz.number("SEED", "0x10", 5), 16)
+        self.assertEqual(fuzz.number("SEED", "", 5), 5)
+        for bad in ("0", "-1", "ten", "1.5"):
+            with self.assertRaisesRegex(JobError, f"TIME={bad}: "):
+                fuzz.number("TIME", bad, 5)
+
+    def test_host_limit_is_the_stricter(self):
+        self.assertEqual(fuzz.host_limit(60, fuzz.NO_LIMIT), fuzz.host_limit(60, 10 ** 9))
+        self.assertLess(fuzz.host_limit(fuzz.NO_LIMIT, 100), fuzz.host_limit(60, 10 ** 9))
+
+
+class HypervisorTest(unittest.TestCase):
+    def statuses(self, *statuses):
+        """The status that counts, and how many tries it took."""
+        left = list(statuses)
+        with contextlib.redirect_stderr(io.StringIO()):
+            machine, = machines.run_hypervisor(
+                "amd", lambda: (SimpleNamespace(status=left.pop(0)),))
+        return machine.status, len(statuses) - len(left)
+
+    def test_only_a_halt_is_tried_again(self):
+        self.assertEqual(self.statuses(0, 1), (0, 1))
+        self.assertEqual(self.statuses(125, 0), (125, 1))
+        self.assertEqual(self.statuses(124, 124, 0), (0, 3))
+
+    def test_not_for_ever(self):
+        self.assertEqual(self.statuses(*[124] * 9), (124, machines.TRIES))
+
+
+class ReaderTest(unittest.TestCase):
+    def totals(self, lines, modules="patched"):
+        tally = Tally()
+        feed = reader.Reader(tally)
+        with contextlib.redirect_stdout(io.StringIO()) as self.said:
+            for line in [f"begin {modules} some_test", *lines]:
+                feed.line(SimpleNamespace(name="amd"), line)
+        return tally.passed, tally.failed, tally.skipped
+
+    def test_good_run(self):
+        self.assertEqual(self.totals(GOOD), (2, 0, 1))
+        self.assertIn("SKIP amd patched some_test: second (no such CPU)", self.said.getvalue())
+
+    def test_skip_as_the_kernels_library_has_it(self):
+        lines = ["1..1", "ok 1 # SKIP first: no such CPU", "end 0"]
+        self.assertEqual(self.totals(lines), (1, 0, 1))
+        self.assertIn("SKIP amd patched some_test: first (no such CPU)", self.said.getvalue())
+
+    def test_failure_says_why(self):
+        lines = ["1..1", "# 2 signals instead of 1", "not ok 1 first", "end 1"]
+        self.assertEqual(self.totals(lines)[1], 2)
+        self.assertIn("2 signals instead of 1", self.said.getvalue())
+
+    def test_status_fails_a_run_that_looks_good(self):
+        self.assertEqual(self.totals(GOOD[:-1] + ["end 254"])[1], 1)
+
+    def test_missing_result_fails(self):
+        self.assertEqual(self.totals(GOOD[:3] + ["end 0"])[1], 1)
+
+    def test_missing_plan_fails(self):
+        self.assertEqual(self.totals(["ok 1 first", "end 0"])[1], 1)
+
+    def test_stock_has_to_skip_with_a_reason(self):
+        self.assertEqual(self.totals(["1..0 # SKIP not offered", "end 4"], "stock"), (1, 0, 0))
+        self.assertEqual(self.totals(["1..0 # SKIP", "end 4"], "stock"), (0, 1, 0))
+        self.assertEqual(self.totals(GOOD, "stock")[1], 1)
+
+    def test_no_test_is_a_failure(self):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(Tally().finish(), 1)
+
+
+class MachinesTest(unittest.TestCase):
+    def totals(self, status, lines):
+        tally = Tally()
+        feed = reader.Reader(tally)
+        machine = SimpleNamespace(name="amd", status=status, work="/work")
+
+        def fleet_run(_names, _built, _script, _programs, on_line, *_):
+            for line in lines:
+                on_line(machine, line)
+            return [machine]
+
+        with mock.patch("pvmmio.lab.fleet.run", fleet_run), \
+                contextlib.redirect_stdout(io.StringIO()) as self.said:
+            machines.run(tally, feed, ["amd"], "built", "test/in-lab", [], [])
+        return tally.passed, tally.failed, tally.skipped
+
+    def test_end_without_a_report(self):
+        self.assertEqual(self.totals(0, ["begin patched some_test", *GOOD]), (3, 0, 1))
+
+    def test_report_by_the_kernel_fails_a_run_that_looks_good(self):
+        self.assertEqual(self.totals(125, ["begin patched some_test", *GOOD]), (2, 1, 1))
+        self.assertIn("status 125; see /work/console.log", self.said.getvalue())
+
+    def test_test_without_an_end_fails(self):
+        self.assertEqual(self.totals(0, ["begin patched some_test", *GOOD[:-1]]), (1, 1, 1))
+
+    def test_unknown_machine(self):
+        with self.assertRaisesRegex(JobError, "LAB=vax: no such machine; there is intel, amd"):
+            machines.chosen("vax")
+
+
+if __name__ == "__main__":
+    unittest.main()

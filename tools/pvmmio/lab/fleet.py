@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One script on several lab machines at once, with its output told apart."""
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+LAB = [sys.executable, "-m", "pvmmio.lab.lab"]
+MACHINES = ("intel", "amd")
+SCRIPT = "/lab/script"
+# What a machine needs for the kernels of one flavour, see qemu.py.
+FLAVOUR_OPTIONS = {("amd", "rt"): ["--cpu-flags=-hypervisor"]}
+
+
+class Machine:
+    """A lab machine that runs a script, and what the script printed."""
+
+    def __init__(self, name, built, script, programs, options, job=""):
+        self.name = name
+        self.lines = []
+        self.status = None
+        self.work = built.parent / "lab" / f"{name}-{job or script.parent.name}"
+        files = [f"--file={program}" for program in programs]
+        sets = [f"--kvm={path.name}={path}" for path in sorted((built / "kvm").iterdir())]
+        self.command = [*LAB, "run", "--lab", name, "--kernel",
+                        str(built / "vmlinuz"), "--work", str(self.work), *sets, *files,
+                        f"--file={script}:{SCRIPT}", *FLAVOUR_OPTIONS.get((name, built.name), []),
+                        *options, "--", "sh", SCRIPT]
+
+    def run(self, on_line):
+        with subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
+                              errors="replace", stdin=subprocess.DEVNULL) as process:
+            try:
+                for line in process.stdout:
+                    self.lines.append(line.rstrip("\n"))
+                    on_line(self, self.lines[-1])
+            finally:
+                process.terminate()
+        self.status = process.returncode
+
+
+def run(names, built, script, programs, on_line, options=(), job=""):
+    """Run SCRIPT on all machines of NAMES at once; return them when all are done.
+
+    BUILT is what pvmmio/build/kernel.py made; PROGRAMS come to /lab/bin.
+    ON_LINE(machine, line) is called for each line while it comes.  JOB names the folder
+    of logs, if not SCRIPT's folder does.
+    """
+    machines = [Machine(name, built, Path(script), programs, options, job) for name in names]
+    lock = threading.Lock()
+
+    def serialised(machine, line):
+        with lock:
+            on_line(machine, line)
+
+    threads = [threading.Thread(target=machine.run, args=(serialised,), daemon=True)
+               for machine in machines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return machines
+
+
+def chosen(lab):
+    """The machines that the make variable LAB names; none of them if one is unknown."""
+    names = lab.replace(",", " ").split() or list(MACHINES)
+    return names if set(names) <= set(MACHINES) else []
