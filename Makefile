@@ -90,13 +90,13 @@ nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's door
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
-	@python3 tools/bench/profile.py $(BUILT) build/results
-	@python3 tools/bench/page.py build/results Documentation/virt/kvm/x86
+	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results
+	@python3 -m pvmmio.jobs.bench.page build/results Documentation/virt/kvm/x86
 	@python3 -m pvmmio.jobs.bench.picture build/results/bench.json Documentation/virt/kvm/x86
 endif
 
 profile: build ## where a doorbell's instructions go, by step (emulated AMD machine, one CPU)
-	@python3 tools/bench/profile.py $(BUILT) build/results
+	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results
 
 test: build ## run all tests on the emulated machines
 	@python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"

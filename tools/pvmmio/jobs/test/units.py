@@ -41,9 +41,8 @@ class TallyResult(unittest.TestResult):
 
 def run(tally, pattern="test_*.py"):
     result = TallyResult(tally)
-    for folder, top in ((PACKAGE, PACKAGE.parent), (REPO / "tools/bench",) * 2):
-        tests = unittest.defaultTestLoader.discover(str(folder), pattern, str(top))
-        tests.run(result)
+    tests = unittest.defaultTestLoader.discover(str(PACKAGE), pattern, str(PACKAGE.parent))
+    tests.run(result)
 
 
 def run_boots(argv):

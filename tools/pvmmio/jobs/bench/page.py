@@ -10,15 +10,14 @@ import json
 import sys
 from pathlib import Path
 
-import profile
 from pvmmio.console import JobError, main, say
-from pvmmio.jobs.bench import table
+from pvmmio.jobs.bench import profile, table
 
 LABS = {"intel", "amd"}
 NAME = "pv-mmio-cost.rst"
 HEAD = """\
 .. SPDX-License-Identifier: GPL-2.0
-.. Written by "make bench": change tools/bench/page.py instead.
+.. Written by "make bench": change tools/pvmmio/jobs/bench/page.py instead.
 
 =====================
 What a doorbell costs

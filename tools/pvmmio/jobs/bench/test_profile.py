@@ -2,12 +2,10 @@
 """From QEMU's log of executed instructions to the functions and steps of one exit."""
 import re
 import unittest
-from pathlib import Path
 
-import profile
-from pvmmio.jobs.bench import costly, steps
+from pvmmio import REPO
+from pvmmio.jobs.bench import costly, profile, steps
 
-REPO = Path(__file__).resolve().parents[2]
 SYMBOLS = ("ffffffff81000000 T __svm_vcpu_run", "ffffffff81000100 t handle_exit\t[kvm]",
            "ffffffff81000100 D data", "ffffffff81000200 T signal")
 RUN, HANDLE, SIGNAL, GUEST = 0xffffffff81000010, 0xffffffff81000100, 0xffffffff81000204, 0x401000

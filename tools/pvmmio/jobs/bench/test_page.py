@@ -7,8 +7,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import page
 from pvmmio.console import JobError
+from pvmmio.jobs.bench import page
 
 
 def row(lab, kvm, case, count=1, layout="spread"):

@@ -3,7 +3,7 @@
 
 usage: profile.py BUILT RESULTS
 
-BUILT is a folder that tools/kernel/build.py made.  Only the emulated AMD machine
+BUILT is a folder that pvmmio/build/kernel.py made.  Only the emulated AMD machine
 can tell, and only with one CPU: QEMU logs each instruction that it executes.
 Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
   {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...],
