@@ -43,6 +43,35 @@ info: action=report
 debug: action=ignore
 """
 MODEL = "corei7_skylake_x"
+TITLE = "Intel"
+VENDOR = "GenuineIntel"
+VENDOR_MODULE = "kvm-intel"
+# Options of lab.py that this machine can't take, and what it says then.
+UNSUPPORTED = {
+    "cpu_flags": "--cpu-flags is for --lab amd; Bochs knows whole models only: --cpu-model",
+    "real_clock": "--real-clock is for --lab amd: Bochs's clock is its instructions",
+    "monitor": "--monitor is for --lab amd; Bochs has none",
+    "disk": "--disk is for run --lab amd: on Bochs, systemd takes too long",
+}
+FLAVOUR_OPTIONS = {}
+
+# How much slower than ours its clock runs, by the number of its CPUs: it is made of
+# instructions, and two CPUs take turns.
+CLOCK_FACTORS = {1: 100, 2: 200}
+# Tests on two CPUs beside all others would take too long.
+TAKES_SMP_TESTS = False
+# Its CPUs have page tables of four levels only.
+FIVE_LEVELS = None
+# Its CPUID contradicts itself on the size of the XSAVE area: stock KVM then writes
+# behind a guest's, which KASAN reports.
+DEBUG_OPTIONS = ["--append", "noxsave"]
+# Some 20 minutes, a boot included.
+DEBUG_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",
+               "pv_mmio_nested_test", "pv_mmio_test")
+# How many of our seconds an end-to-end run takes at most.
+E2E_SECONDS = 1800
+# Boots of a nested run: which part, "" for all, with which options.
+NESTED_BOOTS = (("", ["--timeout", "3600"]),)
 
 # What the emulated CPU itself makes the kernel complain about while it boots: CPUID
 # contradicts itself on the number of cores, and on the size of the XSAVE area.

@@ -5,11 +5,10 @@ import sys
 import threading
 from pathlib import Path
 
+from pvmmio.lab.known import MACHINES
+
 LAB = [sys.executable, "-m", "pvmmio.lab.lab"]
-MACHINES = ("intel", "amd")
 SCRIPT = "/lab/script"
-# What a machine needs for the kernels of one flavour, see qemu.py.
-FLAVOUR_OPTIONS = {("amd", "rt"): ["--cpu-flags=-hypervisor"]}
 
 
 class Machine:
@@ -24,8 +23,9 @@ class Machine:
         sets = [f"--kvm={path.name}={path}" for path in sorted((built / "kvm").iterdir())]
         self.command = [*LAB, "run", "--lab", name, "--kernel",
                         str(built / "vmlinuz"), "--work", str(self.work), *sets, *files,
-                        f"--file={script}:{SCRIPT}", *FLAVOUR_OPTIONS.get((name, built.name), []),
-                        *options, "--", "sh", SCRIPT]
+                        f"--file={script}:{SCRIPT}",
+                        *MACHINES[name].FLAVOUR_OPTIONS.get(built.name, []), *options,
+                        "--", "sh", SCRIPT]
 
     def run(self, on_line):
         with subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,

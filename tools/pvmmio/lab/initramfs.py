@@ -9,11 +9,11 @@ import shlex
 import stat
 
 from pvmmio.lab.errors import LabError
+from pvmmio.lab.known import MACHINES
 
 GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest")
 DIRECTORIES = ("bin", "dev", "proc", "sys", "tmp", "root", "etc")
 LAB_DIRECTORIES = ("lab", "lab/bin", "lab/kvm")
-VENDOR_MODULE = {"intel": "kvm-intel", "amd": "kvm-amd"}
 UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
 
 
@@ -99,7 +99,7 @@ def load_order(modules, name, directory, needed_by=None):
 
 def add_kvm_set(archive, lab, set_name, directory):
     modules = modules_in(directory)
-    order = load_order(modules, VENDOR_MODULE[lab], directory)
+    order = load_order(modules, MACHINES[lab].VENDOR_MODULE, directory)
     for name in order:
         archive.file(f"lab/kvm/{set_name}/{name}.ko", modules[name], 0o644)
     archive.file(f"lab/kvm/{set_name}/order", "\n".join(order + [""]).encode(), 0o644)

@@ -9,10 +9,10 @@ import signal
 import sys
 import time
 
-from pvmmio.lab import bochs, emulator, initramfs, qemu, verdict
+from pvmmio.lab import bochs, emulator, initramfs, verdict
 from pvmmio.lab.errors import FAILURE, LabError
+from pvmmio.lab.known import MACHINES
 
-MACHINES = {"intel": bochs, "amd": qemu}
 TAIL_LINES = 40
 
 # A panic or an oops ends the machine at once: by a triple fault, which both emulators
@@ -101,14 +101,11 @@ def parse(argv):
         raise LabError("run needs a command: lab.py run OPTIONS -- COMMAND ARG...")
     if options.action == "shell" and options.command:
         raise LabError("shell takes no command; did you mean run?")
-    if options.lab == "intel" and options.cpu_flags:
-        raise LabError("--cpu-flags is for --lab amd; Bochs knows whole models only: --cpu-model")
-    if options.lab == "intel" and options.real_clock:
-        raise LabError("--real-clock is for --lab amd: Bochs's clock is its instructions")
-    if options.lab == "intel" and options.monitor:
-        raise LabError("--monitor is for --lab amd; Bochs has none")
-    if options.disk and (options.lab == "intel" or options.action == "shell"):
-        raise LabError("--disk is for run --lab amd: on Bochs, systemd takes too long")
+    for name, why in MACHINES[options.lab].UNSUPPORTED.items():
+        if getattr(options, name):
+            raise LabError(why)
+    if options.disk and options.action == "shell":
+        raise LabError(bochs.UNSUPPORTED["disk"])
     if bool(options.disk) != bool(options.initrd):
         raise LabError("--disk and --initrd go together")
     if options.action == "run" and not options.timeout:

@@ -4,12 +4,35 @@
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86"}
 FILES = {}
 MODEL = "EPYC-v3"
+TITLE = "AMD"
+VENDOR = "AuthenticAMD"
+VENDOR_MODULE = "kvm-amd"
 KNOWN_SPLATS = ()
+# Options of lab.py that this machine can't take, and what it says then.
+UNSUPPORTED = {}
 
+# How much slower than ours its clock runs, by the number of its CPUs: that of one is
+# made of instructions.
+CLOCK_FACTORS = {1: 5, 2: 1}
+# It is fast enough for tests on two CPUs beside all others.
+TAKES_SMP_TESTS = True
+# How it gets page tables of five levels.
+FIVE_LEVELS = ["--cpu-flags=+la57"]
+# What a kernel of ours that looks for bugs needs, and which tests are quick enough
+# under it: None for all.
+DEBUG_OPTIONS = []
+DEBUG_TESTS = None
+# How many of our seconds an end-to-end run takes at most.
+E2E_SECONDS = 150
+# Boots of a nested run: which part, with which options.  Where L1's kernel runs by a
+# clock of instructions, this machine comes to a halt now and then: see TESTING.md.
+NESTED_BOOTS = (("tests", ["--real-clock", "--timeout", "300"]),
+                ("figures", ["--timeout", "150"]))
 
 # QEMU's CPUs have no invariant TSC, and rt's KVM wants one.  Linux takes a VMware
 # machine's for one; it looks for that where the CPU tells of no hypervisor.
 NO_HYPERVISOR = "-hypervisor"
+FLAVOUR_OPTIONS = {"rt": [f"--cpu-flags={NO_HYPERVISOR}"]}
 LOOKS_LIKE_VMWARE = ["-smbios", "type=1,serial=VMware-lab"]
 
 

@@ -11,8 +11,9 @@ import tempfile
 import types
 import unittest
 
-from pvmmio.lab import bochs, emulator, initramfs, verdict
+from pvmmio.lab import bochs, emulator, initramfs, lab, verdict
 from pvmmio.lab.errors import LabError
+from pvmmio.lab.known import MACHINES
 
 LAB = [sys.executable, "-m", "pvmmio.lab.lab"]
 
@@ -213,6 +214,23 @@ class EmulatorScreens(unittest.TestCase):
         screens.close()
         for descriptor in (display, slave, first):
             os.close(descriptor)
+
+
+class Known(unittest.TestCase):
+    def test_each_fact_is_told_of_each_machine(self):
+        facts = {"CLOCK_FACTORS", "DEBUG_OPTIONS", "DEBUG_TESTS", "E2E_SECONDS", "FILES",
+                 "FIVE_LEVELS", "FLAVOUR_OPTIONS", "KNOWN_SPLATS", "MODEL", "NESTED_BOOTS",
+                 "PROGRAMS", "TAKES_SMP_TESTS", "TITLE", "UNSUPPORTED", "VENDOR",
+                 "VENDOR_MODULE", "prepare"}
+        for name, machine in MACHINES.items():
+            with self.subTest(name):
+                self.assertEqual(facts - set(dir(machine)), set())
+
+    def test_what_a_machine_refuses_are_options(self):
+        known = set(vars(lab.make_parser().parse_args(
+            ["run", "--lab", "amd", "--kernel", "x", "--work", "x"])))
+        for machine in MACHINES.values():
+            self.assertLessEqual(set(machine.UNSUPPORTED), known)
 
 
 class BadOptions(InDirectory):

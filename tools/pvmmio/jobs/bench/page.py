@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs.bench import profile, table
+from pvmmio.lab.known import MACHINES
 
-LABS = {"intel", "amd"}
+LABS = set(MACHINES)
 NAME = "pv-mmio-cost.rst"
 HEAD = """\
 .. SPDX-License-Identifier: GPL-2.0

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs.bench import table
+from pvmmio.lab.known import MACHINES
 
-LABS = {"intel": "Intel", "amd": "AMD"}
+LABS = {name: machine.TITLE for name, machine in MACHINES.items()}
 # How a legend calls them.
 WAYS = {
     "outw": "port", "movw": "store, DATAMATCH", "movw_wildcard": "store, length 0",

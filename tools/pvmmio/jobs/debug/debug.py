@@ -13,30 +13,27 @@ from pathlib import Path
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs import machines
 from pvmmio.jobs.reader import Reader
-from pvmmio.jobs.test.run import SMP, SMP_TESTS
+from pvmmio.jobs.machines import SMP, SMP_TESTS
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 HOST_SECONDS = 5400
 # A timer cuts its runs, so it needs a clock made of instructions: one CPU.
 TIMED = "pv_mmio_diff_test"
-# Some 20 minutes on an Intel machine, a boot included.
-INTEL_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",
-               "pv_mmio_nested_test", "pv_mmio_test")
 # KASAN takes an eighth of it.
 MEMORY = 2048
-# Bochs's CPUID contradicts itself on the size of the XSAVE area: stock KVM then
-# writes behind a guest's, which KASAN reports.
-INTEL_OPTIONS = ["--append", "noxsave"]
 
 
 def fitting(flavour, lab, names):
     """Of the tests NAMES, what runs on the machine LAB, as {kind: (tests, options)}."""
     if flavour == "kcsan":
         return {" 2 CPUs": ([name for name in names if name in SMP_TESTS], SMP)}
-    if lab == "intel":
-        return {"": ([name for name in names if name in INTEL_TESTS], INTEL_OPTIONS)}
-    return {" 2 CPUs": ([name for name in names if name != TIMED], SMP),
-            "": ([name for name in names if name == TIMED], [])}
+    machine = MACHINES[lab]
+    if machine.DEBUG_TESTS is not None:
+        return {"": ([name for name in names if name in machine.DEBUG_TESTS],
+                     machine.DEBUG_OPTIONS)}
+    return {" 2 CPUs": ([name for name in names if name != TIMED], [*SMP, *machine.DEBUG_OPTIONS]),
+            "": ([name for name in names if name == TIMED], machine.DEBUG_OPTIONS)}
 
 
 def choose(built, wanted):

@@ -8,7 +8,8 @@ from pvmmio import REPO
 from pvmmio.build import debug_kernel
 from pvmmio.console import JobError
 from pvmmio.jobs.debug import debug
-from pvmmio.jobs.test.run import SMP, SMP_TESTS
+from pvmmio.jobs.machines import SMP, SMP_TESTS
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 ALL = sorted(path.stem for path in
@@ -24,7 +25,7 @@ class FittingTest(unittest.TestCase):
 
     def test_intel_runs_what_fits(self):
         (tests, options), = debug.fitting("debug", "intel", ALL).values()
-        self.assertEqual(tests, sorted(debug.INTEL_TESTS))
+        self.assertEqual(tests, sorted(MACHINES["intel"].DEBUG_TESTS))
         self.assertIn("noxsave", options)
 
     def test_kcsan_runs_what_has_several_vcpus(self):

@@ -16,13 +16,13 @@ from pvmmio.console import main, say
 from pvmmio.jobs import machines
 from pvmmio.jobs.e2e import images, ways
 from pvmmio.lab import fleet
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 IN_LAB = Path(__file__).with_name("in-lab")
 KVMS = ("stock", "patched")
 BELLS = ("memory", "port")
 LOADS = ("read", "write", "udp", "rng")
-HOST_SECONDS = {"amd": 150, "intel": 1800}
 # From how many places in its code a guest rings by memory, at most.
 MAX_PLACES = 4
 # How many more doorbells than it was asked for stock KVM's guest may ring the other
@@ -165,7 +165,7 @@ def render(rows):
 
 def run_machine(lab, built, files, tally):
     """The rows of one machine, in the order in which they were measured."""
-    options = ["--memory", "1536", "--timeout", str(HOST_SECONDS[lab]), *files]
+    options = ["--memory", "1536", "--timeout", str(MACHINES[lab].E2E_SECONDS), *files]
 
     def attempt():
         session = Session(tally, lab)

@@ -14,13 +14,12 @@ from pathlib import Path
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs import machines
 from pvmmio.jobs.reader import Reader
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 TEST = "pv_mmio_diff_test"
 DEFAULT_TIME = 60
 NO_LIMIT = 10 ** 12
-# The machines' clocks are made of instructions: how much slower than ours they run.
-CLOCKS = {"GenuineIntel": 100, "AuthenticAMD": 5}
 BOOT_SECONDS = 300
 # How much longer than TIME a machine may take: a busy host, a case made smaller.
 SLOWDOWN = 5
@@ -55,11 +54,12 @@ def host_limit(seconds, cases):
     return BOOT_SECONDS + min(by_time, cases // CASES_PER_SECOND)
 
 
-def script(folder, seed, seconds, test, options, clocks):
+def script(folder, seed, seconds, test, options, cpus=1):
     """What runs TEST in the lab, told in its machine's time how long."""
     # Of its own: two of these jobs may run side by side.
     path = folder / f"in-lab-{seed:x}"
     folder.mkdir(parents=True, exist_ok=True)
+    clocks = {machine.VENDOR: machine.CLOCK_FACTORS[cpus] for machine in MACHINES.values()}
     path.write_text("#!/bin/busybox sh\n"
                     f"echo begin patched {test}\n" +
                     "".join(f"grep -q {vendor} /proc/cpuinfo && seconds={seconds / factor}\n"
@@ -81,8 +81,7 @@ def fuzz(argv):
     labs = machines.chosen(lab)
     say(f"again with: make fuzz SEED={seed:#x}")
     tally = Tally()
-    in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}",
-                    CLOCKS)
+    in_lab = script(built.parent / "fuzz", seed, seconds, TEST, f"-s {seed:#x} -n {cases}")
     machines.run(tally, Progress(tally), labs, built, in_lab, [built / "tests" / TEST],
                  ["--timeout", str(host_limit(seconds, cases))])
     return tally.finish()

@@ -13,12 +13,10 @@ from pathlib import Path
 from pvmmio.console import main, say
 from pvmmio.jobs import machines
 from pvmmio.jobs.fuzz import fuzz
-from pvmmio.jobs.test.run import SMP
+from pvmmio.jobs.machines import SMP
 from pvmmio.tally import Tally
 
 TEST = "pv_mmio_stress_test"
-# See fuzz.py: two CPUs take turns, and QEMU's two have our clock.
-CLOCKS = {"GenuineIntel": 200, "AuthenticAMD": 1}
 
 
 def stress(argv):
@@ -32,7 +30,7 @@ def stress(argv):
     say(f"again with: make stress SEED={seed:#x}")
     tally = Tally()
     script = fuzz.script(built.parent / "stress", seed, seconds, TEST, f"-s {seed:#x}",
-                         CLOCKS)
+                         cpus=2)
     machines.run(tally, fuzz.Progress(tally), labs, built, script, [built / "tests" / TEST],
                  [*SMP, "--timeout", str(fuzz.host_limit(seconds, fuzz.NO_LIMIT))])
     return tally.finish()

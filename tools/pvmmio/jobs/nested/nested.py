@@ -19,20 +19,13 @@ from pvmmio.jobs.bench.table import SETS, align, cell
 from pvmmio.jobs.e2e import images
 from pvmmio.jobs.reader import Reader
 from pvmmio.lab import fleet, initramfs
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 HERE = Path(__file__).resolve().parent
 TESTS = ("pv_mmio_test", "hc_mmio_write_test", "pv_mmio_length0_test", "pv_mmio_stats_test")
 BENCH = "doorbell_bench"
 MEMORY = 1536
-# What each boot of a machine gets beside the rest.  Where L1's kernel runs by a clock
-# of instructions, QEMU's machine comes to a halt now and then: see TESTING.md.
-BOOTS = {
-    "amd": [*(["--real-clock", "--timeout", "300", "--append", f"part=tests l0={l0}"]
-              for l0 in SETS),
-            *(["--timeout", "150", "--append", f"part=figures l0={l0}"] for l0 in SETS)],
-    "intel": [["--timeout", "3600"]],
-}
 
 
 class Level0:
@@ -159,10 +152,17 @@ def run_boot(lab, built, options, tally):
     return results.rows
 
 
+def boots(lab):
+    """What each boot of a machine gets beside the rest: a part for one L0, or all at once."""
+    for part, options in MACHINES[lab].NESTED_BOOTS:
+        for l0 in SETS if part else ("",):
+            yield [*options, *(["--append", f"part={part} l0={l0}"] if part else [])]
+
+
 def run_machine(lab, built, tally):
     """The figures of one machine."""
     options = ["--memory", str(MEMORY), *lab_files(built, lab, built.parent / "nested")]
-    return [row for boot in BOOTS[lab] for row in run_boot(lab, built, [*options, *boot], tally)]
+    return [row for boot in boots(lab) for row in run_boot(lab, built, [*options, *boot], tally)]
 
 
 def run(argv):

@@ -15,15 +15,13 @@ from pathlib import Path
 from pvmmio import REPO
 from pvmmio.console import main, say
 from pvmmio.jobs import machines
+from pvmmio.jobs.machines import SMP, SMP_TESTS
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.test import sanitized, units
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 TOOLS = REPO / "tools"
-# Those with several vCPUs at once, which run on two CPUs, too.  Bochs takes too long.
-SMP_MACHINES = {"amd"}
-SMP_TESTS = ("pv_mmio_smp_test", "pv_mmio_stress_test")
-SMP = ["--cpus", "2"]
 # These look at how the guest's page tables and KVM's are walked.
 PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_test", "pv_mmio_nested_test",
                 "pv_mmio_length0_test")
@@ -48,12 +46,12 @@ def run(argv):
     units.run(tally)
     sanitized.checks(tally, built)
     run_machines(tally, labs, built, tests)
-    run_machines(tally, [name for name in labs if name in SMP_MACHINES], built,
+    run_machines(tally, [lab for lab in labs if MACHINES[lab].TAKES_SMP_TESTS], built,
                  [built / "tests" / name for name in SMP_TESTS], " 2 CPUs", SMP)
-    # The Intel machine's CPUs have four.
-    run_machines(tally, [lab for lab in labs if lab == "amd"], built,
-                 [built / "tests" / name for name in PAGING_TESTS], " la57",
-                 ["--cpu-flags=+la57"])
+    for lab in labs:
+        if MACHINES[lab].FIVE_LEVELS:
+            run_machines(tally, [lab], built, [built / "tests" / name for name in PAGING_TESTS],
+                         " la57", MACHINES[lab].FIVE_LEVELS)
     return tally.finish()
 
 
