@@ -119,7 +119,7 @@ def add_system(archive, options):
 def add_lab(archive, options):
     for name in LAB_DIRECTORIES:
         archive.directory(name)
-    for name in ("checks", "session", "with-kvm"):
+    for name in ("checks", "session", "tests", "with-kvm"):
         archive.file(f"lab/{name}", read(os.path.join(GUEST, name)), 0o755)
     if options.command:
         archive.file("lab/command", ("exec " + shlex.join(options.command) + "\n").encode(), 0o644)

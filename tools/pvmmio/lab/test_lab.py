@@ -72,7 +72,7 @@ class Initramfs(InDirectory):
         self.assertEqual(found["lab/command"][1], b"exec echo 'two words' 'it'\"'\"'s'\n")
         self.assertEqual(found["bin/sh"], (stat.S_IFLNK | 0o777, b"busybox"))
         self.assertTrue(stat.S_ISCHR(found["dev/console"][0]))
-        for name in ("init", "lab/session", "lab/with-kvm", "bin/busybox"):
+        for name in ("init", "lab/session", "lab/tests", "lab/with-kvm", "bin/busybox"):
             self.assertEqual(found[name][0], stat.S_IFREG | 0o755, name)
 
     def test_system_with_an_initrd_of_its_own(self):
@@ -214,6 +214,29 @@ class EmulatorScreens(unittest.TestCase):
         screens.close()
         for descriptor in (display, slave, first):
             os.close(descriptor)
+
+
+class TestsInLab(unittest.TestCase):
+    """What /lab/tests prints is what the jobs' readers take."""
+
+    def said(self, script):
+        path = os.path.join(initramfs.GUEST, "tests")
+        done = subprocess.run(["/bin/busybox", "sh", "-c", f". {path}\n{script}"],
+                              capture_output=True, text=True, check=True)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.splitlines()
+
+    def test_one_command(self):
+        self.assertEqual(self.said("run_test patched a_test sh -c 'echo 1..1; echo x >&2; exit 4'"),
+                         ["begin patched a_test", "1..1", "x", "end 4"])
+
+    def test_each_argument_is_passed_on_as_it_is(self):
+        self.assertEqual(self.said("run_test own x printf '%s|' 'a b' '' c"),
+                         ["begin own x", "a b||c|end 0"])
+
+    def test_several_commands(self):
+        self.assertEqual(self.said("begin_test stock x; echo ok; end_test 0; end_test"),
+                         ["begin stock x", "ok", "end 0", "end"])
 
 
 class Known(unittest.TestCase):

@@ -61,11 +61,11 @@ def script(folder, seed, seconds, test, options, cpus=1):
     folder.mkdir(parents=True, exist_ok=True)
     clocks = {machine.VENDOR: machine.CLOCK_FACTORS[cpus] for machine in MACHINES.values()}
     path.write_text("#!/bin/busybox sh\n"
-                    f"echo begin patched {test}\n" +
+                    ". /lab/tests\n" +
                     "".join(f"grep -q {vendor} /proc/cpuinfo && seconds={seconds / factor}\n"
                             for vendor, factor in clocks.items()) +
-                    f"with-kvm patched /lab/bin/{test} {options} -t \"$seconds\" 2>&1\n"
-                    "echo end $?\n"
+                    f"run_test patched {test} with-kvm patched /lab/bin/{test} {options}"
+                    " -t \"$seconds\"\n"
                     "exit 0\n")
     return path
 
