@@ -39,8 +39,14 @@ def step(what, command, log, cwd=None):
     say(f"{what}: done in {time.monotonic() - start:.0f} s")
 
 
-def main(job, argv):
-    """Run JOB(ARGV) and turn what goes wrong into one line and a status."""
+def main(job, argv, counts=None, usage=""):
+    """Run JOB(ARGV) and turn what goes wrong into one line and a status.
+
+    How many arguments there may be is in COUNTS, if told; else USAGE is said.
+    """
+    if counts is not None and len(argv) not in counts:
+        say(usage.strip())
+        sys.exit(2)
     try:
         sys.exit(job(argv))
     except JobError as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from pvmmio import REPO
 from pvmmio.build import debian, debug_kernel, overlay
 from pvmmio.build.cocci import OverlayError
-from pvmmio.console import JobError, main, say, step
+from pvmmio.console import JobError, main, step
 
 SELFTESTS = "tools/testing/selftests/kvm"
 
@@ -136,9 +136,6 @@ def build_tools(tree, out, logs):
 
 
 def build(argv):
-    if len(argv) != 4:
-        say(__doc__.strip())
-        return 2
     where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
     # Debug kernels are built from what the default one came with.
     own = flavour in debug_kernel.FLAVOURS
@@ -161,4 +158,4 @@ def build(argv):
 
 
 if __name__ == "__main__":
-    main(build, sys.argv[1:])
+    main(build, sys.argv[1:], (4,), __doc__)

@@ -9,7 +9,6 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from pvmmio import console
 from pvmmio.build import debian
 from pvmmio.console import JobError
 
@@ -95,29 +94,6 @@ class DebianTest(unittest.TestCase):
                               ("rt", "-rt-amd64")):
             self.assertEqual(debian.release("6.12", "6.12.117-1~deb12u1", flavour),
                              "6.12.117+deb12" + name)
-
-
-class StepTest(unittest.TestCase):
-    def step(self, command):
-        with tempfile.TemporaryDirectory() as tmp, \
-                contextlib.redirect_stderr(io.StringIO()) as said:
-            console.step("trying", command, Path(tmp) / "log")
-        return said.getvalue()
-
-    def test_failure_names_the_log(self):
-        with self.assertRaisesRegex(JobError, "trying failed with status 3; see .*/log"):
-            self.step(["sh", "-c", "echo why; exit 3"])
-
-    def test_missing_program_is_named(self):
-        with self.assertRaisesRegex(JobError, "no-such-program is missing"):
-            self.step(["no-such-program"])
-
-    def test_make_above_us_is_hidden(self):
-        with mock.patch.dict(os.environ, MAKELEVEL="1", MAKEFLAGS="k"):
-            self.step(["sh", "-c", 'test -z "$MAKELEVEL$MAKEFLAGS"'])
-
-    def test_time_is_told(self):
-        self.assertRegex(self.step(["true"]), r"trying: done in \d+ s")
 
 
 if __name__ == "__main__":

@@ -127,9 +127,6 @@ def write_results(path, rows):
 
 
 def bench(argv):
-    if len(argv) not in (2, 3):
-        say(__doc__.strip())
-        return 2
     built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
     lab = argv[2] if len(argv) > 2 else ""
     labs = fleet.chosen(lab)
@@ -147,4 +144,4 @@ def bench(argv):
 
 
 if __name__ == "__main__":
-    main(bench, sys.argv[1:])
+    main(bench, sys.argv[1:], (2, 3), __doc__)

@@ -73,9 +73,6 @@ def sections(rows, scale, steps):
 
 
 def write(argv):
-    if len(argv) != 2:
-        say(__doc__.strip())
-        return 2
     results, folder = Path(argv[0]), Path(argv[1])
     rows = load(results, "bench.json")
     if {row["lab"] for row in rows} != LABS:
@@ -90,4 +87,4 @@ def write(argv):
 
 
 if __name__ == "__main__":
-    main(write, sys.argv[1:])
+    main(write, sys.argv[1:], (2,), __doc__)

@@ -124,9 +124,6 @@ def comparable(rows):
 
 
 def picture(argv):
-    if len(argv) != 2:
-        say(__doc__.strip())
-        return 2
     source, folder = Path(argv[0]), Path(argv[1])
     try:
         rows = comparable(json.loads(source.read_text()))
@@ -142,4 +139,4 @@ def picture(argv):
 
 
 if __name__ == "__main__":
-    main(picture, sys.argv[1:])
+    main(picture, sys.argv[1:], (2,), __doc__)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pvmmio.build import compiler, debian, kernel, packages
 from pvmmio.build.overlay import write_if_changed
-from pvmmio.console import JobError, main, say, step
+from pvmmio.console import JobError, main, step
 from pvmmio.jobs.configs.matrix import MATRIX, SHORT
 from pvmmio.tally import Tally
 
@@ -147,9 +147,6 @@ def chosen(names):
 
 
 def configs(argv):
-    if len(argv) not in (3, 4):
-        say(__doc__.strip())
-        return 2
     where, series, version = Path(argv[0]).resolve() / "configs", *argv[1:3]
     names, places, tally = chosen("".join(argv[3:])), {}, Tally()
     packages.install({package for name in names for package in MATRIX[name].packages})
@@ -167,4 +164,4 @@ def configs(argv):
 
 
 if __name__ == "__main__":
-    main(configs, sys.argv[1:])
+    main(configs, sys.argv[1:], (3, 4), __doc__)

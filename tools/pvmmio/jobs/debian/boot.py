@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pvmmio import REPO
 from pvmmio.build import debian
-from pvmmio.console import JobError, main, say
+from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
 from pvmmio.jobs.debian import system
 from pvmmio.jobs.modules import modules
@@ -39,9 +39,6 @@ def lab_files(home, built, release):
 
 
 def run(argv):
-    if len(argv) != 3:
-        say(__doc__.strip())
-        return 2
     built, series, wanted = Path(argv[0]).resolve(), *argv[1:]
     if built.name not in debian.FLAVOURS:
         raise JobError(f"FLAVOUR={built.name}: Debian has no such kernel to boot; there is"
@@ -59,4 +56,4 @@ def run(argv):
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:])
+    main(run, sys.argv[1:], (3,), __doc__)

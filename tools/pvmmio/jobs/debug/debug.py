@@ -10,7 +10,7 @@ LAB names machines (default: amd), TEST some of the tests that fit there
 import sys
 from pathlib import Path
 
-from pvmmio.console import JobError, main, say
+from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.machines import SMP, SMP_TESTS
@@ -60,9 +60,6 @@ def run_machine(tally, built, lab, names):
 
 
 def debug(argv):
-    if not argv:
-        say(__doc__.strip())
-        return 2
     built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
     labs = machines.chosen(lab)
     tally, names = Tally(), choose(built, names)
@@ -72,4 +69,4 @@ def debug(argv):
 
 
 if __name__ == "__main__":
-    main(debug, sys.argv[1:])
+    main(debug, sys.argv[1:], range(1, sys.maxsize), __doc__)

@@ -180,9 +180,6 @@ def run_machine(lab, built, files, tally):
 
 
 def run(argv):
-    if len(argv) not in (2, 3):
-        say(__doc__.strip())
-        return 2
     built, results, lab = Path(argv[0]).resolve(), Path(argv[1]), "".join(argv[2:]) or "amd"
     labs = machines.chosen(lab)
     tally = Tally()
@@ -197,4 +194,4 @@ def run(argv):
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:])
+    main(run, sys.argv[1:], (2, 3), __doc__)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pvmmio.build import debian, overlay
-from pvmmio.console import JobError, main, say
+from pvmmio.console import JobError, main
 
 # Those for the guest and for its host, and what they need.
 NAMES = ("failover", "net_failover", "virtio_net", "virtio_blk", "virtio-rng", "vhost_iotlb",
@@ -47,9 +47,6 @@ def fetch(home, release, flavour):
 
 
 def run(argv):
-    if len(argv) != 1:
-        say(__doc__.strip())
-        return 2
     built = Path(argv[0]).resolve()
     home = Path((built / "source").read_text()).parent
     release = (built / "release").read_text().strip()
@@ -61,4 +58,4 @@ def run(argv):
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:])
+    main(run, sys.argv[1:], (1,), __doc__)

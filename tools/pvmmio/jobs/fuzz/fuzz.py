@@ -71,9 +71,6 @@ def script(folder, seed, seconds, test, options, cpus=1):
 
 
 def fuzz(argv):
-    if len(argv) != 5:
-        say(__doc__.strip())
-        return 2
     built, lab = Path(argv[0]).resolve(), argv[1]
     cases = number("CASES", argv[4], NO_LIMIT)
     seconds = number("TIME", argv[2], NO_LIMIT if argv[4] else DEFAULT_TIME)
@@ -88,4 +85,4 @@ def fuzz(argv):
 
 
 if __name__ == "__main__":
-    main(fuzz, sys.argv[1:])
+    main(fuzz, sys.argv[1:], (5,), __doc__)

@@ -20,9 +20,6 @@ TEST = "pv_mmio_stress_test"
 
 
 def stress(argv):
-    if len(argv) != 4:
-        say(__doc__.strip())
-        return 2
     built, lab = Path(argv[0]).resolve(), argv[1]
     seconds = fuzz.number("TIME", argv[2], fuzz.DEFAULT_TIME)
     seed = fuzz.number("SEED", argv[3], secrets.randbits(31) + 1)
@@ -37,4 +34,4 @@ def stress(argv):
 
 
 if __name__ == "__main__":
-    main(stress, sys.argv[1:])
+    main(stress, sys.argv[1:], (4,), __doc__)

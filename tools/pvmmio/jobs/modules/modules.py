@@ -49,9 +49,6 @@ def collect(built, target, release):
 
 
 def modules(argv):
-    if len(argv) != 2:
-        say(__doc__.strip())
-        return 2
     where, release = Path(argv[0]).resolve(), argv[1]
     series, version, flavour = split(release)
     kernel.build([str(where), series, version, flavour])
@@ -66,4 +63,4 @@ def modules(argv):
 
 
 if __name__ == "__main__":
-    main(modules, sys.argv[1:])
+    main(modules, sys.argv[1:], (2,), __doc__)

@@ -166,9 +166,6 @@ def run_machine(lab, built, tally):
 
 
 def run(argv):
-    if len(argv) not in (2, 3):
-        say(__doc__.strip())
-        return 2
     built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
     lab = argv[2] if len(argv) > 2 else ""
     labs = machines.chosen(lab)
@@ -182,4 +179,4 @@ def run(argv):
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:])
+    main(run, sys.argv[1:], (2, 3), __doc__)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pvmmio import REPO
 from pvmmio.build import kernel
 from pvmmio.build.overlay import write_if_changed
-from pvmmio.console import JobError, main, say
+from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
 from pvmmio.jobs.regress import lists
 from pvmmio.tally import Tally
@@ -159,9 +159,6 @@ def write_list(tally, lab, names, folder):
 
 
 def regress(argv):
-    if not 1 <= len(argv) <= 3:
-        say(__doc__.strip())
-        return 2
     built, lab, tests = Path(argv[0]).resolve(), *(argv[1:] + ["", ""])[:2]
     labs = machines.chosen(lab)
     programs = build_tests(built)
@@ -175,4 +172,4 @@ def regress(argv):
 
 
 if __name__ == "__main__":
-    main(regress, sys.argv[1:])
+    main(regress, sys.argv[1:], (1, 2, 3), __doc__)

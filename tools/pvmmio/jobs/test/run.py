@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from pvmmio import REPO
-from pvmmio.console import main, say
+from pvmmio.console import main
 from pvmmio.jobs import machines
 from pvmmio.jobs.machines import SMP, SMP_TESTS
 from pvmmio.jobs.reader import Reader
@@ -34,9 +34,6 @@ def run_machines(tally, labs, built, tests, kind="", options=()):
 
 
 def run(argv):
-    if len(argv) not in (1, 2):
-        say(__doc__.strip())
-        return 2
     labs = machines.chosen("".join(argv[1:]))
     built = Path(argv[0]).resolve()
     tests = sorted((built / "tests").glob("*_test"))
@@ -56,4 +53,4 @@ def run(argv):
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:])
+    main(run, sys.argv[1:], (1, 2), __doc__)

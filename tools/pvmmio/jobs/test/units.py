@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 from pvmmio import REPO
-from pvmmio.console import main, say
+from pvmmio.console import main
 from pvmmio.tally import Tally
 
 PACKAGE = REPO / "tools/pvmmio"
@@ -46,9 +46,6 @@ def run(tally, pattern="test_*.py"):
 
 
 def run_boots(argv):
-    if len(argv) not in (1, 2):
-        say(__doc__.strip())
-        return 2
     built = Path(argv[0]).resolve()
     os.environ["LAB_KERNEL"] = str(built / "vmlinuz")
     os.environ["LAB_KVM"] = str(built / "kvm/stock")
@@ -59,4 +56,4 @@ def run_boots(argv):
 
 
 if __name__ == "__main__":
-    main(run_boots, sys.argv[1:])
+    main(run_boots, sys.argv[1:], (1, 2), __doc__)
