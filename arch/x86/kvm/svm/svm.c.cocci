@@ -31,14 +31,33 @@ expression intercepted;
  bool force_immediate_exit = ...;
  ...
 -svm_vcpu_enter_exit@p(vcpu, intercepted);
++kvm_pv_mmio_note_guest();
 +do {
 +	svm_vcpu_enter_exit(vcpu, intercepted);
 +	turn = svm_pv_mmio_turn(vcpu, force_immediate_exit);
 +} while (turn == KVM_PV_MMIO_TURN_AGAIN);
++kvm_pv_mmio_note_guest();
  ...
 +	if (turn != KVM_PV_MMIO_NO_DOORBELL)
 +		return svm_pv_mmio_fastpath(vcpu, turn);
  return svm_exit_handlers_fastpath(vcpu);
+ }
+
+// RCU's note of the guest moves out of the turns: to before the first and after
+// the last of them.
+// expect 1
+@enter@
+position p;
+@@
+ svm_vcpu_enter_exit(...)
+ {
+ ...
+-guest_state_enter_irqoff@p();
++kvm_pv_mmio_guest_enter_irqoff();
+ ...
+-guest_state_exit_irqoff();
++kvm_pv_mmio_guest_exit_irqoff();
+ ...
  }
 
 // expect 1

@@ -26,22 +26,43 @@ statement S;
 @@
  vmx_vcpu_run(struct kvm_vcpu *vcpu, ...)
  {
-+	int turn = KVM_PV_MMIO_NO_DOORBELL;
++	int turn;
  ...
-+again:
- if (enable_preemption_timer) vmx_update_hv_timer(vcpu, force_immediate_exit);
- else S
--kvm_wait_lapic_expire(vcpu);
-+if (turn != KVM_PV_MMIO_TURN_AGAIN)
-+	kvm_wait_lapic_expire(vcpu);
- vmx_vcpu_enter_exit@p(vcpu, flags);
-+turn = vmx_pv_mmio_turn(vcpu, force_immediate_exit);
-+if (turn == KVM_PV_MMIO_TURN_AGAIN)
-+	goto again;
+-if (enable_preemption_timer) vmx_update_hv_timer(vcpu, force_immediate_exit);
+-else S
+ kvm_wait_lapic_expire(vcpu);
+-vmx_vcpu_enter_exit@p(vcpu, flags);
++kvm_pv_mmio_note_guest();
++do {
++	if (enable_preemption_timer)
++		vmx_update_hv_timer(vcpu, force_immediate_exit);
++	else
++		S
++	vmx_vcpu_enter_exit(vcpu, flags);
++	turn = vmx_pv_mmio_turn(vcpu, force_immediate_exit);
++} while (turn == KVM_PV_MMIO_TURN_AGAIN);
++kvm_pv_mmio_note_guest();
  ...
 +	if (turn != KVM_PV_MMIO_NO_DOORBELL)
 +		return vmx_pv_mmio_fastpath(vcpu, turn);
  return vmx_exit_handlers_fastpath(vcpu, force_immediate_exit);
+ }
+
+// RCU's note of the guest moves out of the turns: to before the first and after
+// the last of them.
+// expect 1
+@enter@
+position p;
+@@
+ vmx_vcpu_enter_exit(...)
+ {
+ ...
+-guest_state_enter_irqoff@p();
++kvm_pv_mmio_guest_enter_irqoff();
+ ...
+-guest_state_exit_irqoff();
++kvm_pv_mmio_guest_exit_irqoff();
+ ...
  }
 
 // expect 1

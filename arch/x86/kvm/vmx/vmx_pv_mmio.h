@@ -6,6 +6,7 @@
 #ifndef __KVM_X86_VMX_PV_MMIO_H
 #define __KVM_X86_VMX_PV_MMIO_H
 
+#include "pv_mmio_guest.h"
 #include "x86.h"
 #include "vmx.h"
 #include "vmx_ops.h"

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Into the guest and out of it, where doorbells turn around between the two.
+ *
+ * To RCU a CPU in a guest is as quiescent as one in user space, and KVM tells it
+ * so before each entry and after each exit, at 50 instructions each.  A run of
+ * turns tells it before the first entry and after the last exit.  No grace period
+ * waits longer for that: to ask a CPU for a quiescent state RCU needs its tick or
+ * an IPI, an interrupt is no doorbell, and so ends the run: RCU hears of the guest
+ * before the interrupt's handler runs, and again at the next entry.
+ *
+ * A CPU without a tick (nohz_full) needs more than a note.  Its context is tracked
+ * at each entry and exit, in a run of turns as ever.
+ */
+#ifndef __KVM_X86_PV_MMIO_GUEST_H
+#define __KVM_X86_PV_MMIO_GUEST_H
+
+#include <linux/kvm_host.h>
+
+#ifdef CONFIG_KVM_PV_MMIO
+
+/* guest_state_enter_irqoff(), except for the note. */
+static __always_inline void kvm_pv_mmio_guest_enter_irqoff(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	instrumentation_end();
+
+	context_tracking_guest_enter();
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+/* guest_state_exit_irqoff(), except for the note. */
+static __always_inline void kvm_pv_mmio_guest_exit_irqoff(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	context_tracking_guest_exit();
+
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+/* The note. */
+static __always_inline void kvm_pv_mmio_note_guest(void)
+{
+	if (!context_tracking_enabled_this_cpu())
+		rcu_virt_note_context_switch();
+}
+
+#else
+
+static __always_inline void kvm_pv_mmio_guest_enter_irqoff(void)
+{
+	guest_state_enter_irqoff();
+}
+
+static __always_inline void kvm_pv_mmio_guest_exit_irqoff(void)
+{
+	guest_state_exit_irqoff();
+}
+
+static inline void kvm_pv_mmio_note_guest(void)
+{
+}
+
+#endif
+
+#endif /* __KVM_X86_PV_MMIO_GUEST_H */
