@@ -36,7 +36,7 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
 BUILDS := $(filter-out help packages htmldocs modules load unload clean,$(MAKECMDGOALS))
-AMD_ONLY := profile test-debian test-kcsan
+AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs,$(BUILDS)))
@@ -90,13 +90,13 @@ nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's door
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
-	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results
+	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(filter-out host,$(LAB))"
 	@python3 -m pvmmio.jobs.bench.page build/results Documentation/virt/kvm/x86
 	@python3 -m pvmmio.jobs.bench.picture build/results/bench.json Documentation/virt/kvm/x86
 endif
 
-profile: build ## where a doorbell's instructions go, by step (emulated AMD machine, one CPU)
-	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results
+profile: build ## where a doorbell's instructions go, by step (emulated machines, one CPU)
+	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"
 
 test: build ## run all tests on the emulated machines
 	@python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"

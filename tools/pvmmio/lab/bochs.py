@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The Intel machine: Bochs, which emulates VMX, EPT and nested VMX."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -50,7 +51,6 @@ VENDOR_MODULE = "kvm-intel"
 UNSUPPORTED = {
     "cpu_flags": "--cpu-flags is for --lab amd; Bochs knows whole models only: --cpu-model",
     "real_clock": "--real-clock is for --lab amd: Bochs's clock is its instructions",
-    "monitor": "--monitor is for --lab amd; Bochs has none",
     "disk": "--disk is for run --lab amd: on Bochs, systemd takes too long",
 }
 FLAVOUR_OPTIONS = {}
@@ -116,6 +116,13 @@ def make_boot_image(tree, work):
     os.rename(os.path.join(work, "boot.iso.partial"), os.path.join(work, "boot.iso"))
 
 
+def open_debugger(work, command):
+    """The debugger's prompt comes by SIGINT, and takes commands from a FIFO."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(os.path.join(work, "monitor"))
+    return ["sh", "-c", 'echo $$ >monitor.pid; exec "$@" <>monitor', "sh", *command]
+
+
 def prepare(options, work, kernel_arguments, console):
     """Returns the emulator's command line; it runs in WORK, so names are relative."""
     # Bochs loads no kernel by itself: it boots from a CD.
@@ -134,4 +141,5 @@ def prepare(options, work, kernel_arguments, console):
         bios=BIOS, vga_bios=VGA_BIOS, console=f"mode={mode}, dev={console}"))
     # Debian's Bochs starts in its debugger: tell that to continue.
     write(os.path.join(work, "bochs-debugger"), "c\n")
-    return ["bochs-bin", "-q", "-f", "bochsrc", "-rc", "bochs-debugger"]
+    command = ["bochs-bin", "-q", "-f", "bochsrc", "-rc", "bochs-debugger"]
+    return open_debugger(work, command) if options.monitor else command

@@ -86,7 +86,8 @@ def make_parser():
         " QEMU's -cpu, such as phys-bits=52")
     add("--real-clock", action="store_true", help="AMD: the TSC counts time, not instructions")
     add("--monitor", action="store_true", help="AMD: QEMU's monitor on the socket DIR/monitor,"
-        " and what it is told to log in DIR/monitor.log")
+        " and what it is told to log in DIR/monitor.log; Intel: Bochs's debugger reads the FIFO"
+        " DIR/monitor after SIGINT to DIR/monitor.pid, and prints to DIR/emulator.log")
     add("--timeout", type=positive, metavar="SECONDS", help="default: 300 for run, none for shell")
     add("--busybox", default="/bin/busybox", metavar="FILE", help="a static busybox")
     return parser

@@ -305,8 +305,8 @@ class BadOptions(InDirectory):
         self.refused("needs a command", "run", *self.arguments())
         self.refused("takes no command", "shell", *self.arguments(), "--", "true")
         self.refused("required", "run", "--", "true")
-        for option in ("--monitor", "--real-clock"):
-            self.refused("for --lab amd", "run", *self.arguments(lab="intel"), option, "--", "true")
+        self.refused("for --lab amd", "run", *self.arguments(lab="intel"), "--real-clock",
+                     "--", "true")
         self.refused("for run --lab amd", "shell", *self.arguments(disk="x"))
         self.refused("'dance'", "dance", *self.arguments())
 

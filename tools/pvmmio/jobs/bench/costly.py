@@ -5,12 +5,15 @@ import re
 KINDS = {
     "reads and writes of MSRs": r"(rd|wr)msr\w*",
     "VMRUN, VMLOAD, VMSAVE": r"vm(run|load|save)",
+    "VMLAUNCH, VMRESUME": r"vm(launch|resume)",
+    "VMREAD": r"vmread",
+    "VMWRITE": r"vmwrite",
     "STGI, CLGI": r"(st|cl)gi",
     "XCR0 and PKRU": r"x[gs]etbv|(rd|wr)pkru",
     "STAC, CLAC": r"(st|cl)ac",
     "VERW": r"ver[rw]",
     "fences": r"[lms]fence",
-    "locked": r"lock \w+|xchg[bwlq]? .*\(.*",
+    "locked": r"lock \w+|xchg[bwlq]? .*[(\[].*",
 }
 WORDS = {kind: re.compile(rf"\s({words})\b") for kind, words in KINDS.items()}
 

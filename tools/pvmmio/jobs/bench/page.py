@@ -32,9 +32,9 @@ STEPS = """\
 Where the instructions go
 =========================
 
-From the exit to the next entry, on the emulated AMD machine, with our modules: what KVM executes
-of its own at any exit, and what each step of a doorbell adds to that. Each check is here with its
-price; none can be turned off.
+From the exit to the next entry, with our modules: what KVM executes of its own at any exit, and
+what each step of a doorbell adds to that. Each check is here with its price; none can be turned off.
+What hardware charges more for than an emulator is counted by kind.
 """
 
 
@@ -69,7 +69,8 @@ def sections(rows, scale, steps):
     for some in table.group_by(scale, "lab", "operation", "ringing_vcpus").values():
         yield literal("\n".join(table.scale_tables(some)))
     yield "\n" + STEPS
-    yield literal(profile.render(steps))
+    for some in table.group_by(steps, "lab").values():
+        yield literal(profile.render(some))
 
 
 def write(argv):

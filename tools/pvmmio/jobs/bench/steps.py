@@ -2,13 +2,15 @@
 """Which step of a doorbell an instruction belongs to, by the function it was inlined from."""
 import re
 import subprocess
+from pathlib import Path
 
 from pvmmio.console import JobError
 
 # Each of our functions that is a step; what they call is part of it.
 STEPS = {
-    "may it turn": ("svm_may_turn", "kvm_pv_mmio_may_turn", "kvm_pv_mmio_may_reenter",
-                    "kvm_pv_mmio_count_turn", "svm_pv_mmio_may_be_doorbell"),
+    "may it turn": ("svm_may_turn", "vmx_may_turn", "kvm_pv_mmio_may_turn", "kvm_pv_mmio_may_reenter",
+                    "kvm_pv_mmio_count_turn", "svm_pv_mmio_may_be_doorbell",
+                    "vmx_pv_mmio_may_be_doorbell"),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",
                          "kvm_pv_mmio_may_skip", "kvm_pv_mmio_may_skip_access"),
     "registers of the hypercall": ("hc_parse", "hc_check", "hc_trace"),
@@ -29,9 +31,11 @@ STEPS = {
     "complete the instruction": ("kvm_pv_mmio_retire",),
 }
 STEP_OF = {name: step for step, names in STEPS.items() for name in names}
-OURS = re.compile(r"svm_(store|hc|out)_fastpath$|__svm_pv_mmio_(turn|fastpath)$")
-# Has steps of ours inside, and is the kernel's else.
-HOST = "svm_vcpu_run"
+# Which module has the vendor's code, and which of its functions has steps of ours
+# inside and is the kernel's else.
+VENDORS = {"amd": ("kvm-amd.ko", "svm_vcpu_run"), "intel": ("kvm-intel.ko", "vmx_vcpu_run")}
+OURS = re.compile(r"(svm|vmx)_(store|hc|out|fast_mmio)_fastpath$"
+                  r"|__(svm|vmx)_pv_mmio_(turn|fastpath)$")
 REST = "the rest of our code"
 RETURN = "returns, hardened"
 THUNKS = re.compile(r"(srso|retbleed)_|.*_return_thunk$")
@@ -64,10 +68,11 @@ def start_of(module, function):
 
 
 class Steps:
-    """Names the steps in the vendor module MODULE, which has debug information."""
+    """Names the steps in LAB's vendor module in FOLDER, which has debug information."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, lab, folder):
+        name, self.host = VENDORS[lab]
+        self.module = Path(folder) / name
         self.chains = {}
 
     def learn(self, function, offsets):
@@ -90,7 +95,7 @@ class Steps:
     def count(self, where):
         """How many instructions of WHERE, a list of (function, offset), are of which step."""
         functions = {function for function, _ in where
-                     if OURS.match(function) or function == HOST}
+                     if OURS.match(function) or function == self.host}
         for function in functions:
             self.learn(function, sorted({offset for name, offset in where if name == function}))
         counts = dict.fromkeys([OUTSIDE, RETURN, *STEPS, REST], 0)

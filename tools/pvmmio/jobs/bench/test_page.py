@@ -25,7 +25,7 @@ MORE = [{**row(lab, kvm, case), **some} for lab in ("intel", "amd") for kvm in (
 SCALE = [{"lab": "amd", "kernel": "6.12", "kvm": "stock", "operation": "register",
           "case": "mmio", "layout": "spread", "ioeventfds": 16, "ringing_vcpus": 0,
           "total": 160, "per_operation": 10, "unit": "TSC ticks"}]
-PROFILE = [{"case": "outw", "kernel": "6.12", "total": 4, "steps": {"SRCU": 3, "turned on": 1},
+PROFILE = [{"lab": "amd", "case": "outw", "kernel": "6.12", "total": 4, "steps": {"SRCU": 3, "turned on": 1},
             "costly": {"locked": 2}}]
 
 
