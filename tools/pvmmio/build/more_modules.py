@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fetch modules of Debian's kernel that KVM doesn't need, and a job does.
+
+They go beside what the kernel was built from, and to the folder of what was built.
+"""
+import tempfile
+from pathlib import Path
+
+from pvmmio.build import debian, overlay
+from pvmmio.console import JobError
+from pvmmio.lab import initramfs
+
+
+def modules_below(raw):
+    """{module name: path} of the image that lies unpacked in RAW."""
+    return {path.name.split(".")[0].replace("_", "-"): path
+            for path in (raw / "lib/modules").rglob("*.ko*")}
+
+
+def unpack(raw, names, where):
+    """Copy the modules NAMES of the image in RAW, and those that they need."""
+    found, wanted = modules_below(raw), [name.replace("_", "-") for name in names]
+    where.mkdir()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            raise JobError(f"Debian's image has no module {name}; take another flavour")
+        path = found.pop(name)
+        debian.unpack_module(path, where)
+        contents = (where / path.name.removesuffix(".xz")).read_bytes()
+        wanted += [needed for needed in initramfs.dependencies(contents) if needed in found]
+
+
+def fetch_to_cache(home, release, where, names):
+    package = f"linux-image-{release}-unsigned"
+    versions = [version for version in debian.offered(package)
+                if debian.home_of(version).name == home.name]
+    if not versions:
+        raise JobError(f"Debian offers no {package} of the version that was built; run"
+                       " 'make build'")
+    with tempfile.TemporaryDirectory(dir=home) as tmp:
+        raw, whole = Path(tmp) / "raw", Path(tmp) / "whole"
+        raw.mkdir()
+        debian.download([package], versions[0], raw, where.with_suffix(".log"))
+        unpack(raw, names, whole)
+        whole.rename(where)
+
+
+def fetch(built, what, names):
+    """Fill BUILT/WHAT, BUILT being what pvmmio/build/kernel.py made, with the modules NAMES."""
+    home = Path((built / "source").read_text()).parent
+    release = (built / "release").read_text().strip()
+    cached = home / f"{built.name}-{what}"
+    with debian.cache_lock():
+        if not cached.exists():
+            fetch_to_cache(home, release, cached, names)
+    for path in cached.glob("*.ko"):
+        overlay.write_if_changed(built / what / path.name, path.read_bytes())
