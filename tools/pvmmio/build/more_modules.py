@@ -20,14 +20,17 @@ def modules_below(raw):
 def unpack(raw, names, where):
     """Copy the modules NAMES of the image in RAW, and those that they need."""
     found, wanted = modules_below(raw), [name.replace("_", "-") for name in names]
+    taken = set()
     where.mkdir()
     while wanted:
         name = wanted.pop()
+        if name in taken:
+            continue
         if name not in found:
             raise JobError(f"Debian's image has no module {name}; take another flavour")
-        path = found.pop(name)
-        debian.unpack_module(path, where)
-        contents = (where / path.name.removesuffix(".xz")).read_bytes()
+        taken.add(name)
+        debian.unpack_module(found[name], where)
+        contents = (where / found[name].name.removesuffix(".xz")).read_bytes()
         wanted += [needed for needed in initramfs.dependencies(contents) if needed in found]
 
 

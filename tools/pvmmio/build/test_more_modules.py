@@ -27,7 +27,7 @@ class UnpackTest(unittest.TestCase):
         (folder / "other.ko").write_bytes(module())
 
     def test_what_is_needed_comes_along(self):
-        more_modules.unpack(self.raw, ["top-one"], self.where)
+        more_modules.unpack(self.raw, ["middle", "top-one"], self.where)
         self.assertEqual({path.name for path in self.where.iterdir()},
                          {"top_one.ko", "middle.ko", "low_one.ko"})
         self.assertEqual((self.where / "top_one.ko").read_bytes(), module("middle", "built_in"))
