@@ -42,7 +42,7 @@ NO_DOORBELLS = {
     "movl_lapic": "store, to KVM's local APIC",
 }
 # What a row is of if it doesn't say: the guest that all other tables are of.
-ONE_OF_EACH = {"address_spaces": 1, "places": 1, "pcid": False}
+ONE_OF_EACH = {"address_spaces": 1, "places": 1, "pcid": False, "listener_on": "same"}
 SETS = ("stock", "patched")
 REFERENCE = ("stock", "outw")
 # How ioeventfds are registered, for ioeventfd_scale_bench.

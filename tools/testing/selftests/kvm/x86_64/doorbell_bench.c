@@ -110,6 +110,7 @@ static void print_figure(struct bench_vm *b, const char *name, const char *suffi
 	fprintf(json, "\"address_spaces\": %u, \"pcid\": %s, \"places\": %u, ", s->spaces,
 		options.pcid ? "true" : "false", s->places);
 	fprintf(json, "\"min\": %u, \"median\": %u, ", samples[0], samples[b->nr_samples / 2]);
+	fprintf(json, "\"p99\": %u, ", samples[b->nr_samples * 99 / 100]);
 	fprintf(json, "\"samples\": %lu, \"unit\": \"%s\"}\n", b->nr_samples, options.unit);
 }
 
@@ -226,7 +227,7 @@ int main(int argc, char **argv)
 {
 	static const struct bench_program program = {
 		.name = "doorbell_bench",
-		.options = "hu:s:n:l:wa:ip:c:",
+		.options = "hu:s:n:l:wC:a:ip:c:",
 		.case_name = case_name,
 		.nr_cases = ARRAY_SIZE(cases),
 	};

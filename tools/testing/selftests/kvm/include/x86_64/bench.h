@@ -12,6 +12,7 @@
 #define MAX_COUNTS	16
 /* A bus takes a thousand devices that are no ioeventfds, KVM's own among them. */
 #define MAX_ZONES	990
+#define MAX_CPU		1023	/* as cpu_set_t has it */
 #define MAX_ROUND	1024	/* address spaces or places of code */
 #define VALUE		0x1234
 
@@ -37,6 +38,7 @@ struct bench_options {
 	u32 layouts;		/* a bit for each */
 	u64 selected;		/* a bit for each case */
 	bool listener;
+	int listener_cpu;	/* -1: where the vCPU may run, too */
 	bool ringing;
 	bool pcid;
 };

@@ -11,7 +11,7 @@
 
 const char * const layout_names[NR_LAYOUTS] = { "spread", "same" };
 
-struct bench_options options = { .unit = "cycles", .samples = 512 };
+struct bench_options options = { .unit = "cycles", .samples = 512, .listener_cpu = -1 };
 FILE *json;
 
 static const struct bench_program *program;
@@ -44,6 +44,7 @@ static const struct {
 	       "                  values of their own (default: spread)" },
 	{ 'w', "            with a thread asleep on the eventfd: case_listener is what the\n"
 	       "                  guest pays, case_wake the way from there to the thread" },
+	{ 'C', "CPU         with -w, where that thread runs (default: where the vCPU may)" },
 	{ 'r', "            while two vCPUs ring" },
 	{ 'a', "NUMBER,...  of address spaces that the guest rings from in turn, 1 to 1024: each\n"
 	       "                  has a top-level page table of its own with the same entries, and\n"
@@ -176,6 +177,9 @@ static void parse_option(int opt, char **argv)
 	case 'w':
 		options.listener = true;
 		break;
+	case 'C':
+		options.listener_cpu = parse_number(optarg, 0, MAX_CPU);
+		break;
 	case 'r':
 		options.ringing = true;
 		break;
@@ -224,6 +228,8 @@ void bench_parse(const struct bench_program *which, int argc, char **argv)
 		usage_error("unexpected argument", argv[optind]);
 	if (options.nr_spaces && options.nr_places)
 		usage_error("not together with -a", "-p");
+	if (options.listener_cpu >= 0 && !options.listener)
+		usage_error("only together with -w", "-C");
 	add_defaults();
 }
 

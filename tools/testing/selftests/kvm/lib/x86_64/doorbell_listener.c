@@ -17,6 +17,20 @@ static void block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
+/* The process may be bound to the vCPU's CPU. */
+static void go_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	TEST_ASSERT(!pthread_setaffinity_np(pthread_self(), sizeof(set), &set),
+		    "there must be a CPU %d", cpu);
+}
+
 static void *listen_to_doorbell(void *arg)
 {
 	struct doorbell_listener *l = arg;
@@ -24,6 +38,7 @@ static void *listen_to_doorbell(void *arg)
 	u64 count, now, i;
 
 	block_signals();
+	go_to_cpu(options.listener_cpu);
 	__atomic_store_n(&l->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	for (i = 0; i < l->nr_rings; i++) {
 		TEST_ASSERT(epoll_wait(l->epoll_fd, &event, 1, -1) == 1,
