@@ -42,8 +42,9 @@ MENU_SECONDS = 5
 SETTINGS = """\
 # What to do, a NAME=VALUE a line; without the # it counts.
 # tests=all|none|NAME,...
-# parts=all|cases,many,listener,spaces,pcids,places,scale
+# parts=all|cases,many,listener,listener_sibling,listener_other,spaces,pcids,places,scale
 # samples=NUMBER
+# minutes=10
 # ending=wait|poweroff|reboot
 """
 

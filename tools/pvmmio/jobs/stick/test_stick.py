@@ -97,6 +97,11 @@ class ScriptsTest(unittest.TestCase):
         self.assertIn("ending=explode is no setting", self.settings("ending explode"))
         self.assertIn("samples=x is no setting", self.settings("samples x"))
 
+    def test_time_is_up(self):
+        script = "cut() { echo 600; }\ntime_is_up && echo up"
+        self.assertEqual(shell(f"minutes=10\n{script}", "rounds"), "up\n")
+        self.assertEqual(shell(f"minutes=11\n{script}", "rounds"), "")
+
     def refusal(self, vendor, flags, said):
         return shell(f"vendor={vendor} flags='{flags}'\ndmesg() {{ echo '{said}'; }}\n"
                      "why_no_kvm 'no such device'", "found", "refusals")
