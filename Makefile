@@ -39,8 +39,8 @@ BUILDS := $(filter-out help packages htmldocs modules load unload clean,$(MAKECM
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
-$(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build check configs stick,$(BUILDS)))
+$(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick test-stick,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build check configs stick test-stick,$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TESTS,regress test-debug test-kcsan)
 $(call heeded,CONFIGS,configs)
@@ -65,7 +65,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick clean
+.PHONY: unload stick test-stick clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -145,6 +145,9 @@ unload: ## on this host, put the KVM back that "make load" replaced
 stick: packages ## build an image that measures on any hardware: build/pv-mmio-bench.img
 	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" generic
 	@python3 -m pvmmio.jobs.stick.image build/generic build/pv-mmio-bench.img
+
+test-stick: stick ## boot that image on emulated machines, by BIOS and by UEFI, and read its results
+	@python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
 	@python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \

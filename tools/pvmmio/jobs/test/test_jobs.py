@@ -51,9 +51,11 @@ class MakeTest(unittest.TestCase):
 
     def test_setting_that_the_job_would_ignore(self):
         for setting, jobs, others in (("KERNEL=6.12", ("modules", "load"), ("build", "test")),
-                                      ("FLAVOUR=rt", ("modules", "test-debug", "configs", "stick"),
+                                      ("FLAVOUR=rt", ("modules", "test-debug", "configs", "stick",
+                                                       "test-stick"),
                                        ("check", "e2e")),
-                                      ("LAB=amd", ("build", "check", "configs", "stick"),
+                                      ("LAB=amd", ("build", "check", "configs", "stick",
+                                                   "test-stick"),
                                        ("nested", "test-lab")),
                                       ("CONFIGS=all", ("build", "check"), ("configs",)),
                                       ("KVER=6.12", ("build",), ("modules", "load")),
