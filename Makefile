@@ -24,6 +24,8 @@ CONFIGS ?=
 TIME ?=
 CASES ?=
 SEED ?=
+# For results: files that an image of "make stick" wrote.
+FILES ?=
 
 # Before anything is built for a name that nobody knows,
 unknown = $(filter-out $(2),$(1))
@@ -35,7 +37,7 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 # or for a setting that none of the jobs heeds: $(2) are those that do,
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
-BUILDS := $(filter-out help packages htmldocs modules load unload clean,$(MAKECMDGOALS))
+BUILDS := $(filter-out help packages htmldocs modules load unload results clean,$(MAKECMDGOALS))
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
@@ -47,6 +49,7 @@ $(call heeded,CONFIGS,configs)
 $(call heeded,TIME,fuzz stress)
 $(call heeded,SEED,fuzz stress)
 $(call heeded,CASES,fuzz)
+$(call heeded,FILES,results)
 $(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOALS)),\
 	$(error LAB=$(LAB): $(job) is for the AMD machine only)))
 $(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
@@ -65,7 +68,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick test-stick clean
+.PHONY: unload stick test-stick results clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -148,6 +151,9 @@ stick: packages ## build an image that measures on any hardware: build/pv-mmio-b
 
 test-stick: stick ## boot that image on emulated machines, by BIOS and by UEFI, and read its results
 	@python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img
+
+results: packages ## add what an image measured to the page on hardware, FILES="results.json..."
+	@python3 -m pvmmio.jobs.stick.hardware Documentation/virt/kvm/x86 $(FILES)
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
 	@python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \

@@ -7,13 +7,14 @@ BUILT is a folder that pvmmio/build/kernel.py made.  LAB names lab machines
 (default: all), or is "host": this machine, with the KVM that it has loaded.
 Writes RESULTS/bench.json, a list of objects
   {"lab", "kernel", "kvm": "stock"|"patched", "case", "ioeventfds", "min",
-   "median", "samples", "unit", "layout": "spread"|"same", "address_spaces",
+   "median", "p99", "samples", "unit", "layout": "spread"|"same", "address_spaces",
    "pcid", "places"}
 where a case that ends in _listener or _wake had a thread asleep on the eventfd.
 The guest rang in turn from so many "address_spaces" (1 unless told), each with a
 PCID if "pcid" (false unless told), and from so many "places" with the same code
 (1 unless told).
-And RESULTS/scale.json, a list of objects
+For LAB host, RESULTS/host.json has both KVMs that were loaded one after the other, in
+the form of a stick's results.  And RESULTS/scale.json, a list of objects
   {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
    "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones"}
 where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
@@ -29,6 +30,7 @@ from types import SimpleNamespace
 
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs.bench import table
+from pvmmio.jobs.stick import host
 from pvmmio.lab import fleet
 
 KVM_CHECK_EXTENSION = 0xae03
@@ -105,12 +107,12 @@ def host_kvm():
 
 def bench_host(built):
     results = Results(os.uname().release)
-    host = SimpleNamespace(name="host")
-    results.line(host, f"kvm {host_kvm()}")
+    this = SimpleNamespace(name="host")
+    results.line(this, f"kvm {host_kvm()}")
     run = subprocess.run(["sh", SCRIPT, "measure"], capture_output=True, text=True, check=False,
                          env={**os.environ, "BIN": str(built / "tests"), "UNIT": "cycles"})
     for text in run.stdout.splitlines():
-        results.line(host, text)
+        results.line(this, text)
     if run.returncode:
         why = run.stderr.strip().splitlines() or ["no reason given"]
         raise JobError(f"LAB=host: the benchmark failed: {why[-1]}")
@@ -139,6 +141,8 @@ def bench(argv):
     write_results(folder / "bench.json", results.rows)
     if results.scale:
         write_results(folder / "scale.json", results.scale)
+    if lab == "host":
+        host.write(folder / "host.json", results.rows, results.scale)
     print(table.render(results.rows, results.scale))
     return 0
 

@@ -61,7 +61,8 @@ class MakeTest(unittest.TestCase):
                                       ("KVER=6.12", ("build",), ("modules", "load")),
                                       ("TESTS=short", ("test",), ("regress", "test-kcsan")),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
-                                      ("CASES=5", ("stress",), ("fuzz",))):
+                                      ("CASES=5", ("stress",), ("fuzz",)),
+                                      ("FILES=a.json", ("stick", "bench"), ("results",))):
             for job in jobs:
                 self.assert_refused(f"{job} takes no {setting.partition('=')[0]}", job, setting)
             for job in others:
