@@ -117,6 +117,16 @@ class ScriptsTest(unittest.TestCase):
         self.assertEqual(self.refusal("AuthenticAMD", "svm", "nothing"),
                          "KVM does not load: no such device\n")
 
+    def test_fastest_cpu(self):
+        with tempfile.TemporaryDirectory() as cpus:
+            for number, speed in enumerate((3000, 5000, 5000, 3000)):
+                folder = Path(cpus, f"cpu{number}/cpufreq")
+                folder.mkdir(parents=True)
+                (folder / "cpuinfo_max_freq").write_text(f"{speed}\n")
+            script = "nproc() { echo %d; }\nfastest_cpu %s"
+            self.assertEqual(shell(script % (4, cpus), "found"), "2\n")
+            self.assertEqual(shell(script % (4, "/nowhere"), "found"), "3\n")
+
     def test_json_string(self):
         self.assertEqual(shell("json_string 'a \"b\" \\c\n'", "words"), '"a \\"b\\" \\\\c"')
 
