@@ -27,6 +27,8 @@ RUN_BY = {
     "build/modules/*/pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
     "pv-mmio probe --json": ("tools/pv-mmio/probe-in-lab", "$probe probe --json\n"),
     "pv-mmio probe": ("tools/pv-mmio/probe-in-lab", "$probe probe\n"),
+    "pv-mmio stats": ("tools/pv-mmio/stats-in-lab", "\nstats\n"),
+    "pv-mmio stats --prometheus": ("tools/pv-mmio/stats-in-lab", "\nstats --prometheus\n"),
     "kvm_stat -d -1 -f pv_mmio": (IN_DEBIAN, "kvm_stat -d -1 -f '^pv_mmio'"),
     "perf trace --libtraceevent_print -e kvm:kvm_pv_mmio": (
         IN_DEBIAN, "perf trace --libtraceevent_print -o /tmp/trace -e kvm:kvm_pv_mmio"),

@@ -88,6 +88,7 @@ def probe(folder, built):
                           [f"-I{built / 'linux/usr/include'}"])
     # There need not be a KVM here.
     for arguments, wanted in ((["probe"], (0, 1)), (["probe", "--json"], (0, 1)),
+                              (["stats"], (0, 1)), (["stats", "--prometheus"], (0, 1)),
                               (["--help"], (0,)), (["probe", "--yaml"], (2,)), ([], (2,))):
         yield " ".join(["pv-mmio", *arguments]), why or run([program, *arguments], wanted)
 
