@@ -7,6 +7,7 @@ Writes pv-mmio-doorbells.svg and pv-mmio-growth.svg to FOLDER, if the figures ar
 those of both emulated machines: others have units that don't compare.
 """
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ WAYS = {
 COLOURS = {"stock": "#b0b0b0", "patched": "#1f6fb4"}
 LINES = ("#1f6fb4", "#d95f02", "#7570b3", "#1b9e77", "#a6761d")
 TAG = "<!-- SPDX-License-Identifier: GPL-2.0-only -->"
+BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
 NOT_MEASURED = "NaN"
 
 HEAD = """
@@ -109,7 +111,8 @@ def draw(script, path):
         why = run.stderr.strip().splitlines() or ["it drew nothing"]
         raise JobError(f"gnuplot failed: {why[-1].strip()}")
     partial = path.with_suffix(".partial")
-    partial.write_text(first + newline + TAG + "\n" + rest)
+    # For checkpatch, as the pictures are part of the series.
+    partial.write_text(first + newline + TAG + "\n" + BLANKS.sub("", rest))
     partial.rename(path)
     say(f"picture: {path}")
 

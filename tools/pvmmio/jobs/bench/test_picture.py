@@ -46,6 +46,7 @@ class PictureTest(unittest.TestCase):
         self.assertEqual(sorted(drawn), ["pv-mmio-doorbells.svg", "pv-mmio-growth.svg"])
         for text in drawn.values():
             xml.etree.ElementTree.fromstring(text)
+            self.assertNotRegex(text, r"[ \t]\n")
             self.assertIn("SPDX-License-Identifier", "\n".join(text.splitlines()[:3]))
             for word in ("instructions", "6.12.1-test", "fixed instruction", "stock", "patched", "Intel"):
                 self.assertIn(word, text)
