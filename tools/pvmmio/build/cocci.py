@@ -13,6 +13,8 @@ from pathlib import Path
 RULE = re.compile(r"^@(\w+)[^@\n]*@$", re.MULTILINE)
 EXPECT = re.compile(r"^// expect (\d+)$", re.MULTILINE)
 REPORT = "overlay-match"
+# One that "goto" leads to, unlike "default:".
+LABEL = re.compile(rb"^\s+((?!default:)\w+:)$", re.MULTILINE)
 
 COUNTER = """
 @script:python@
@@ -62,6 +64,15 @@ def run_spatch(patch, original, names, out):
     return {line for line in run.stdout.splitlines() if line.startswith(REPORT)}
 
 
+def tidy(text, original):
+    """TEXT in the kernel's style where spatch has its own, but for lines of ORIGINAL's."""
+    known = set(original.splitlines())
+    lines = text.splitlines(keepends=True)
+    return b"".join(line if line.rstrip(b"\n") in known else
+                    LABEL.sub(rb"\1", line).replace(b"}while (", b"} while (")
+                    for line in lines)
+
+
 def apply(patch, original):
     """The text of ORIGINAL with PATCH applied."""
     expected = rules(patch)
@@ -75,4 +86,4 @@ def apply(patch, original):
                                    f" {original}, not {count}; adapt it to this kernel")
         if not out.exists():
             raise OverlayError(f"{patch}: matched, but changed nothing in {original}")
-        return out.read_bytes()
+        return tidy(out.read_bytes(), original.read_bytes())

@@ -60,6 +60,12 @@ def digest(paths):
     return total.hexdigest()
 
 
+def without_tag(part):
+    """The lines of PART for the end of a file that has a licence tag already."""
+    return b"".join(line for line in part.read_bytes().splitlines(keepends=True)
+                    if b"SPDX-License-Identifier" not in line)
+
+
 def merged(parts, original):
     """The text of a target that is made from PARTS over ORIGINAL."""
     by_kind = {part.suffix: part for part in parts}
@@ -76,11 +82,7 @@ def merged(parts, original):
     text = original.read_bytes()
     if hooks[0]:
         text = cocci.apply(hooks[0], original)
-    if hooks[1]:
-        # The file has a licence tag already.
-        text += b"".join(line for line in hooks[1].read_bytes().splitlines(keepends=True)
-                         if b"SPDX-License-Identifier" not in line)
-    return text
+    return text + without_tag(hooks[1]) if hooks[1] else text
 
 
 def write_if_changed(path, data):

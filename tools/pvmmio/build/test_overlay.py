@@ -121,6 +121,16 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual(self.laid("virt/kvm/Makefile"), "obj-y += kvm_main.o\nobj-y += new.o\n")
         self.assertEqual((self.source / MAIN).read_text(), ORIGINAL)
 
+    def test_what_is_added_is_in_the_kernels_style(self):
+        self.write(self.source / MAIN, ORIGINAL + "int odd(int a)\n{\n\tdo {\n\t\ta--;\n"
+                   "\t}while (a);\n\tout:\n\treturn a;\n}\n")
+        self.hook("// expect 2\n@both@\nposition p;\n@@\n-counter++@p;\n+again:\n+do {\n"
+                  "+\thook();\n+} while (more());\n+goto again;\n")
+        self.assertEqual(self.lay()[0], 0)
+        laid = self.laid()
+        self.assertEqual(laid.count("\nagain:\n\tdo {\n\t\thook();\n\t} while (more());\n"), 2)
+        self.assertIn("\t}while (a);\n\tout:\n", laid)
+
     def test_second_time_writes_nothing(self):
         self.hook(RULE.format(count=2, name="both"))
         self.lay()
