@@ -14,6 +14,8 @@ FLAVOUR ?= cloud
 LAB ?=
 # For modules and load, instead: for which kernel, as "uname -r" says it.
 KVER ?= $(shell uname -r)
+# For series: a kernel's source, which is left as it is.
+TREE ?=
 # For regress: which of the kernel's tests: short, all, or names.  For
 # test-debug and test-kcsan: names of ours.
 TESTS ?=
@@ -37,13 +39,15 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 # or for a setting that none of the jobs heeds: $(2) are those that do,
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
-BUILDS := $(filter-out help packages htmldocs modules load unload results clean,$(MAKECMDGOALS))
+BUILDS := $(filter-out help packages htmldocs modules load unload results series clean,\
+	$(MAKECMDGOALS))
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick test-stick,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build check configs stick test-stick,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build check configs stick test-stick test-series,$(BUILDS)))
 $(call heeded,KVER,modules load)
+$(call heeded,TREE,series)
 $(call heeded,TESTS,regress test-debug test-kcsan)
 $(call heeded,CONFIGS,configs)
 $(call heeded,TIME,fuzz stress)
@@ -68,7 +72,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick test-stick results clean
+.PHONY: unload stick test-stick results series test-series clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -154,6 +158,12 @@ test-stick: stick ## boot that image on emulated machines, by BIOS and by UEFI, 
 
 results: packages ## add what an image measured to the page on hardware, FILES="results.json..."
 	@python3 -m pvmmio.jobs.stick.hardware Documentation/virt/kvm/x86 $(FILES)
+
+series: packages ## patches with cover letter for "git am" on a kernel's source, TREE=~/linux: build/series/
+	@python3 -m pvmmio.jobs.series.series build/series "$(TREE)"
+
+test-series: build ## apply these patches one by one to Debian's kernel, and build KVM after each
+	@python3 -m pvmmio.jobs.series.check $(BUILT) build/series-check
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
 	@python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \

@@ -11,7 +11,7 @@ from pvmmio.console import JobError, main, say
 # spatch runs script rules with the Python library of the -dev package.
 NEEDED = """
     bc bison bochs bochs-term bochsbios build-essential busybox-static
-    ca-certificates coccinelle dwarves flex gnuplot-nox isolinux kmod libelf-dev
+    ca-certificates coccinelle dwarves flex git gnuplot-nox isolinux kmod libelf-dev
     libpython3-dev libssl-dev mmdebstrap python3-sphinx qemu-system-x86 rsync seabios shellcheck sparse
     syslinux-common vgabios xorriso xz-utils
 """.split()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The steps of the series: what each says, and which parts of the overlay it adds.
+
+A step is a file in the folder "patches": the commit's message, then "Adds:" and
+a line for each target in the kernel's tree, as a pattern.  "TARGET:RULE" is one
+rule of a semantic patch, TARGET alone all that isn't added rule by rule.  Every
+part of the overlay belongs to one step.
+"""
+import fnmatch
+import re
+from pathlib import Path
+
+from pvmmio.build import cocci
+from pvmmio.console import JobError
+
+FOLDER = Path(__file__).with_name("patches")
+ADDS = "\nAdds:\n"
+# Its lines for objects come with the sources of these, step by step.
+OBJECTS = "arch/x86/kvm/Makefile"
+
+
+class Step:
+    """One commit: NAME, MESSAGE, and the patterns of what it adds."""
+
+    def __init__(self, path):
+        lines = path.read_text().splitlines(keepends=True)
+        text = "".join(line for line in lines if "SPDX-License-Identifier" not in line)
+        message, _, adds = text.partition(ADDS)
+        self.name, self.message, self.patterns = path.name, message.strip() + "\n", adds.split()
+
+
+def read_steps(folder):
+    """The cover letter's text, and the steps in their order."""
+    cover, *steps = (Step(path) for path in sorted(folder.glob("[0-9][0-9]-*")))
+    return cover.message, steps
+
+
+def units(targets):
+    """All parts of the overlay, a set of (target, rule); rule is None but for .cocci."""
+    found = set()
+    for target, parts in targets.items():
+        for part in parts if target != OBJECTS else ():
+            if part.suffix == ".cocci":
+                found.update((target, rule) for rule in cocci.rules(part))
+            else:
+                found.add((target, None))
+    return found
+
+
+def claimed(pattern, free, rules_named):
+    """Which of the units FREE the PATTERN of a step means."""
+    target, _, rule = pattern.partition(":")
+    return {unit for unit in free if fnmatch.fnmatchcase(unit[0], target)
+            and (unit[1] == rule if rule else unit not in rules_named)}
+
+
+def assign(steps, targets):
+    """What each step adds, as sets of units; each unit is one step's."""
+    free = units(targets)
+    named = {tuple(pattern.split(":")) for step in steps for pattern in step.patterns
+             if ":" in pattern}
+    result = []
+    for step in steps:
+        added = set()
+        for pattern in step.patterns:
+            found = claimed(pattern, free, named)
+            if not found:
+                raise JobError(f"{step.name}: the overlay has no {pattern}, or it's an earlier"
+                               " step's")
+            free -= found
+            added |= found
+        result.append(added)
+    if free:
+        names = sorted(":".join(filter(None, unit)) for unit in free)
+        raise JobError(f"no step adds {', '.join(names[:3])}; say it in one of {FOLDER}")
+    return result
+
+
+def cut_rules(text, keep):
+    """The semantic patch TEXT with the rules KEEP only, each with the comment above it."""
+    result, comment, kept = [], [], True
+    for line in text.splitlines(keepends=True):
+        rule = cocci.RULE.match(line)
+        if rule:
+            kept = rule.group(1) in keep
+        elif line.startswith("//"):
+            comment.append(line)
+            continue
+        if kept:
+            result += comment
+        result += [line] * kept
+        comment = []
+    return "".join(result)
+
+
+def wrapped(head, words):
+    """A line of a Makefile, continued as often as it takes."""
+    lines = [f"{head} {words[0]}"]
+    for word in words[1:]:
+        if len(f"{lines[-1]} {word} \\".expandtabs()) > 80:
+            lines[-1] += " \\"
+            lines.append("\t\t\t\t  ")
+        lines[-1] += f" {word}"
+    return "\n".join(lines) + "\n"
+
+
+def only_existing(text, exists):
+    """The end of a Makefile, TEXT, without the objects whose source isn't there."""
+    result = ""
+    for line in re.findall(r"(?:.*\\\n)*.*\n", text):
+        objects = re.findall(r"\S+\.o\b", line)
+        there = [name for name in objects if exists(name[:-2] + ".c")]
+        if there == objects:
+            result += line
+        elif there:
+            result += wrapped(line[:line.index("+=") + 2], there)
+    return result if ".o" in result else ""
