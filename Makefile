@@ -45,7 +45,8 @@ AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick test-stick,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build check configs stick test-stick test-series,$(BUILDS)))
+$(call heeded,LAB,$(filter-out build check configs stick test-stick test-series test-modules,\
+	$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TREE,series)
 $(call heeded,TESTS,regress test-debug test-kcsan)
@@ -72,7 +73,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick test-stick results series test-series clean
+.PHONY: unload stick test-stick results series test-series test-modules clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -142,6 +143,9 @@ htmldocs: packages ## build the reference pages with Sphinx: build/html/pv-mmio.
 
 modules: packages ## build our KVM modules for one of Debian's kernels, KVER=release (default: this one)
 	@python3 -m pvmmio.jobs.modules.modules build "$(KVER)"
+
+test-modules: build ## "make modules" makes of headers alone what the whole source makes
+	@python3 -m pvmmio.jobs.modules.check build "$(FLAVOUR)"
 
 load: ## on this host, replace KVM by what "make modules" made; not while VMs run
 	@$(SUDO) tools/host/kvm-modules load "build/modules/$(KVER)"

@@ -3,7 +3,8 @@
 
 What is fetched lies outside the checkout, in $XDG_CACHE_HOME/pv-mmio, one
 folder for each version: "source", and one for each flavour with the kernel,
-its configuration, its symbol versions and its own KVM modules.
+its configuration, its symbol versions and its own KVM modules.  Who builds against
+headers alone needs less: "kvm-source", and "headers-" with the flavour's name.
 """
 import fcntl
 import lzma
@@ -21,6 +22,9 @@ from pvmmio.console import JobError, say, step
 FLAVOURS = {"cloud": "cloud-amd64", "generic": "amd64", "rt": "rt-amd64"}
 # Modules that the image has and that KVM needs, where the flavour has them.
 STOCK_MODULES = ("kvm", "kvm-intel", "kvm-amd", "irqbypass", "ccp")
+# What of the kernel's source pvmmio/build/headers.py reads.
+KVM_SOURCE = ("arch/x86/kvm", "virt/kvm", "arch/x86/include/asm/kvm_host.h",
+              "include/linux/kvm_host.h")
 
 
 def cache_root():
@@ -65,10 +69,10 @@ def choose(series, wanted):
     return None
 
 
-def resolve(series, wanted, flavour):
-    """The Debian version to use; package lists are read anew if it isn't here."""
+def resolve(series, wanted, folder, asked=""):
+    """The Debian version to use; package lists are read anew if its FOLDER isn't here."""
     version = choose(series, wanted)
-    if version and (home_of(version) / flavour).exists():
+    if version and (home_of(version) / folder).exists():
         return version
     say("reading Debian's package lists")
     apt("update")
@@ -77,7 +81,7 @@ def resolve(series, wanted, flavour):
         return version
     have = {v.split("-")[0] for v in offered(f"linux-source-{series}")}
     if have:
-        raise JobError(f"KERNEL_VERSION={wanted}: Debian offers no such version of"
+        raise JobError(f"{asked or f'KERNEL_VERSION={wanted}'}: Debian offers no such version of"
                        f" linux-source-{series}; there is {', '.join(sorted(have))}")
     raise JobError(f"KERNEL={series}: Debian offers no linux-source-{series}; is"
                    " bookworm-security among the package sources?")
@@ -116,6 +120,65 @@ def fetch_source(series, version, home):
              ["tar", "-xf", str(raw / f"usr/src/linux-source-{series}.tar.xz"),
               "-C", str(raw)], log)
         (raw / f"linux-source-{series}").rename(home / "source")
+
+
+def fetch_kvm_source(series, version, home):
+    """Of the kernel's source what our KVM is made of, unless all of it is there."""
+    if (home / "source").exists() or (home / "kvm-source").exists():
+        return
+    log = home / "source.log"
+    with tempfile.TemporaryDirectory(dir=home) as tmp:
+        raw = Path(tmp)
+        download([f"linux-source-{series}"], version, raw, log)
+        step("unpacking KVM's source",
+             ["tar", "-xf", str(raw / f"usr/src/linux-source-{series}.tar.xz"), "-C", str(raw),
+              *(f"linux-source-{series}/{name}" for name in KVM_SOURCE)], log)
+        (raw / f"linux-source-{series}").rename(home / "kvm-source")
+
+
+def kvm_source(home):
+    return home / ("source" if (home / "source").exists() else "kvm-source")
+
+
+def headers_folder(flavour):
+    return f"headers-{flavour}"
+
+
+def headers_packages(flavour, name):
+    """The packages of the headers for the release NAME, and the common one of them."""
+    base = name.removesuffix(f"-{FLAVOURS[flavour]}")
+    common = f"linux-headers-{base}-common" + ("-rt" if flavour == "rt" else "")
+    return [f"linux-headers-{name}", common, f"linux-kbuild-{base}"], common
+
+
+def fetch_headers(version, flavour, name, home):
+    """Headers as the packages have them, but for where they find each other."""
+    target = home / headers_folder(flavour)
+    if target.exists():
+        return
+    packages, common = headers_packages(flavour, name)
+    with tempfile.TemporaryDirectory(dir=home) as tmp:
+        raw = Path(tmp) / "raw"
+        raw.mkdir()
+        download(packages, version, raw, home / f"headers-{flavour}.log")
+        makefile = raw / f"usr/src/linux-headers-{name}/Makefile"
+        makefile.write_text(makefile.read_text().replace(f"/usr/src/{common}/", f"../{common}/"))
+        raw.rename(target)
+
+
+def fetch_for_modules(series, wanted, flavour, asked):
+    """Have KVM's source and the headers of one version; (its folder, the release).
+
+    ASKED is the setting that asks for it.
+    """
+    with cache_lock():
+        version = resolve(series, wanted, headers_folder(flavour), asked)
+        home = home_of(version)
+        home.mkdir(exist_ok=True)
+        name = release(series, version, flavour)
+        fetch_kvm_source(series, version, home)
+        fetch_headers(version, flavour, name, home)
+    return home, name
 
 
 def unpack_module(path, where):

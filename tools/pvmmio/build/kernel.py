@@ -123,13 +123,13 @@ def build_selftests(tree, out, logs):
         (out / program.name).chmod(0o755)
 
 
-def build_tools(tree, out, logs):
-    """Static too: they are to run on any host."""
+def build_tools(includes, out, logs):
+    """Static too: they are to run on any host.  INCLUDES say where the kernel's headers are."""
     program = out / "pv-mmio"
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     partial = program.with_suffix(".partial")
     step("building pv-mmio", ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
-                              "-I", str(tree / "usr/include"), "-o", str(partial),
+                              *includes, "-o", str(partial),
                               *map(str, sorted((REPO / "tools/pv-mmio").glob("*.c")))],
          logs / "tools.log")
     partial.rename(program)
@@ -153,7 +153,7 @@ def build(argv):
          *debug_kernel.kvm_options(flavour, REPO), "modules")
     collect_modules(home / flavour, tree, out / "kvm")
     build_selftests(tree, out / "tests", logs)
-    build_tools(tree, out / "tools", logs)
+    build_tools(["-I", str(tree / "usr/include")], out / "tools", logs)
     return 0
 
 

@@ -33,13 +33,13 @@ MOVED = {"Kconfig": "arch/x86/kvm/Kconfig.pv_mmio"}
 STATE = ".overlay.json"
 
 
-def overlay_files(repo):
-    """Map each path in the kernel's tree to the files that make it."""
+def overlay_files(repo, folders=MIRRORED):
+    """Map each path in the kernel's tree, below FOLDERS, to the files that make it."""
     targets = {}
     for name, target in MOVED.items():
         if (repo / name).is_file():
             targets.setdefault(target, []).append(repo / name)
-    for top in MIRRORED:
+    for top in folders:
         for path in sorted((repo / top).rglob("*")):
             if path.is_file():
                 target = str(path.relative_to(repo))
@@ -118,9 +118,9 @@ def copy_source(source, tree):
     partial.rename(tree)
 
 
-def lay(repo, source, tree):
-    """Bring TREE to SOURCE plus the overlay in REPO."""
-    targets = overlay_files(repo)
+def lay(repo, source, tree, folders=MIRRORED):
+    """Bring TREE to SOURCE plus the overlay in REPO, or what of it is below FOLDERS."""
+    targets = overlay_files(repo, folders)
     if not tree.exists():
         copy_source(source, tree)
     state_file = tree / STATE

@@ -45,6 +45,10 @@ class DebianTest(unittest.TestCase):
         with self.assertRaisesRegex(JobError, r"KERNEL_VERSION=6\.12\.1.*6\.12\.117, 6\.12\.9"):
             debian.resolve("6.12", "6.12.1", "cloud")
 
+    def test_release_that_debian_no_longer_has(self):
+        with self.assertRaisesRegex(JobError, r"\AKVER=6\.12\.1\+deb12-amd64: Debian offers no"):
+            debian.fetch_for_modules("6.12", "6.12.1", "generic", "KVER=6.12.1+deb12-amd64")
+
     def test_series_that_nobody_has(self):
         with self.assertRaisesRegex(JobError, "KERNEL=9.9"):
             debian.resolve("9.9", "", "cloud")

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pvmmio.build import debian, kernel
+from pvmmio.build import debian, headers
 from pvmmio.console import JobError, main, say
 
 RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb\d+-(\w+-)?amd64")
@@ -20,7 +20,7 @@ NAMES = ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")
 
 
 def split(release):
-    """(series, version, flavour), as pvmmio/build/kernel.py wants them."""
+    """(series, version, flavour), as pvmmio/build/debian.py wants them."""
     parts = RELEASE.fullmatch(release)
     if not parts:
         raise JobError(f"KVER={release}: that is no release of a Debian kernel for amd64, as"
@@ -51,12 +51,12 @@ def collect(built, target, release):
 def modules(argv):
     where, release = Path(argv[0]).resolve(), argv[1]
     series, version, flavour = split(release)
-    kernel.build([str(where), series, version, flavour])
-    built = where / flavour
-    got = (built / "release").read_text().strip()
+    home, got = debian.fetch_for_modules(series, version, flavour, f"KVER={release}")
     if got != release:
         raise JobError(f"KVER={release}: Debian's {version} is {got} by now; boot that, or"
                        f" say KVER={got}")
+    built = where / "headers" / release
+    headers.build(home, flavour, release, built)
     collect(built, where / "modules" / release, release)
     say(f"modules: {where / 'modules' / release}")
     return 0

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """For which kernels modules are built, and that a folder of them is whole."""
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 from pvmmio.console import JobError
-from pvmmio.jobs.modules import modules
+from pvmmio.jobs.modules import check, modules
 
 
 class ReleaseTest(unittest.TestCase):
@@ -24,6 +25,30 @@ class ReleaseTest(unittest.TestCase):
         for kind, flavour in (("cloud-", "cloud"), ("", "generic"), ("rt-", "rt")):
             self.assertEqual(modules.split(f"6.12.117+deb12-{kind}amd64"),
                              ("6.12", "6.12.117", flavour))
+
+
+class CheckTest(unittest.TestCase):
+    def compiled(self, folder, name, text):
+        source, module = Path(folder) / f"{name}.c", Path(folder) / f"{name}.ko"
+        source.write_text(text)
+        subprocess.run(["gcc", "-c", source, "-o", module], check=True)
+        return module
+
+    def test_code_and_fields_are_compared(self):
+        modinfo = 'static const char m[] __attribute__((section(".modinfo"), used)) = "%s";'
+        function = "int f(void) { return %d; }"
+        with tempfile.TemporaryDirectory() as tmp:
+            one, same, code, depends, none = (
+                self.compiled(tmp, name, text) for name, text in (
+                    ("one", modinfo % "depends=kvm" + function % 1),
+                    ("same", modinfo % "depends=kvm" + function % 1),
+                    ("code", modinfo % "depends=kvm" + function % 2),
+                    ("depends", modinfo % "depends=" + function % 1),
+                    ("none", modinfo % "depends=")))
+            self.assertEqual(check.differences(one, same), [])
+            self.assertEqual(check.differences(one, code), [".text"])
+            self.assertEqual(check.differences(one, depends), ["depends"])
+            self.assertEqual(check.differences(none, none), ["no code"])
 
 
 class CollectTest(unittest.TestCase):
