@@ -39,14 +39,14 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 # or for a setting that none of the jobs heeds: $(2) are those that do,
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
-BUILDS := $(filter-out help packages htmldocs modules load unload results series clean,\
+BUILDS := $(filter-out help packages htmldocs modules load unload results series deb clean,\
 	$(MAKECMDGOALS))
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick test-stick,$(BUILDS)))
-$(call heeded,LAB,$(filter-out build check configs stick test-stick test-series test-modules,\
-	$(BUILDS)))
+$(call heeded,LAB,$(filter-out build check configs stick test-stick test-series test-modules \
+	test-deb,$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TREE,series)
 $(call heeded,TESTS,regress test-debug test-kcsan)
@@ -73,7 +73,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick test-stick results series test-series test-modules clean
+.PHONY: unload stick test-stick results series test-series test-modules deb test-deb clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -146,6 +146,12 @@ modules: packages ## build our KVM modules for one of Debian's kernels, KVER=rel
 
 test-modules: build ## "make modules" makes of headers alone what the whole source makes
 	@python3 -m pvmmio.jobs.modules.check build "$(FLAVOUR)"
+
+deb: packages ## make a Debian package of our modules, which DKMS builds on each host: build/deb/
+	@python3 -m pvmmio.jobs.deb.deb build/deb
+
+test-deb: build ## install that package in a Debian system, without a kernel that runs, and purge it
+	@python3 -m pvmmio.jobs.deb.check $(BUILT) build/deb "$(KERNEL)" "$(KERNEL_VERSION)"
 
 load: ## on this host, replace KVM by what "make modules" made; not while VMs run
 	@$(SUDO) tools/host/kvm-modules load "build/modules/$(KVER)"
