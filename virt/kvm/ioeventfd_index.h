@@ -56,6 +56,9 @@ struct kvm_ioeventfd_entry {
 	u64 linear_page;
 	/* 0 until it's known; changed under kvm_ioeventfd_others.lock. */
 	u64 kind;
+	/* Where values are stored, and the word of who sleeps; or NULL. */
+	void __user *slot;
+	u32 __user *wake;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO

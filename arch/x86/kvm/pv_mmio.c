@@ -26,19 +26,25 @@ MODULE_PARM_DESC(hc_mmio_write, "Offer the MMIO write hypercall to VMMs");
 
 bool kvm_pv_mmio_is_cap(long cap)
 {
-	return cap == KVM_CAP_X86_PV_MMIO || cap == KVM_CAP_X86_HC_MMIO_WRITE;
+	return cap == KVM_CAP_X86_PV_MMIO || cap == KVM_CAP_X86_HC_MMIO_WRITE ||
+	       cap == KVM_CAP_IOEVENTFD_POST;
 }
 
 int kvm_pv_mmio_check_cap(long cap)
 {
-	return cap == KVM_CAP_X86_PV_MMIO ? pv_mmio : hc_mmio_write;
+	if (cap == KVM_CAP_X86_PV_MMIO)
+		return pv_mmio;
+
+	return cap == KVM_CAP_IOEVENTFD_POST || hc_mmio_write;
 }
 
 int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 {
 	u64 on = cap->args[0];
 
+	/* Payload is asked for with each ioeventfd. */
 	if (on > 1 || cap->args[1] || cap->args[2] || cap->args[3] ||
+	    cap->cap == KVM_CAP_IOEVENTFD_POST ||
 	    !kvm_pv_mmio_check_cap(cap->cap))
 		return -EINVAL;
 

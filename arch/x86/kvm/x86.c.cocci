@@ -92,5 +92,6 @@ symbol kvm_vcpu_stats_desc;
 +STATS_DESC_COUNTER(VCPU, pio_doorbell_fast),
 +STATS_DESC_COUNTER(VCPU, mmio_doorbell_fast),
 +STATS_DESC_COUNTER(VCPU, pv_mmio_turns),
++STATS_DESC_COUNTER(VCPU, ioeventfd_post_faults),
  ...
  };

@@ -18,10 +18,12 @@
  * How the numbers were chosen: upstream KVM hands out capability, hypercall
  * and feature numbers from zero upwards.  Capabilities and the hypercall here
  * are the letters "pvm" followed by a counter, and feature bits count down from
- * bit 31.  None is allocated by upstream.
+ * bit 31, as flags of KVM_IOEVENTFD do.  None is allocated by upstream.
  */
 #ifndef _UAPI_LINUX_KVM_PV_MMIO_H
 #define _UAPI_LINUX_KVM_PV_MMIO_H
+
+#include <linux/types.h>
 
 /*
  * Capabilities, for KVM_CHECK_EXTENSION on /dev/kvm or on a VM: 1 if this
@@ -101,5 +103,53 @@
  * Hyper-V's hypercalls, those come first and this one isn't reached.
  */
 #define KVM_HC_MMIO_WRITE		0x70766d03
+
+/*
+ * Payload.  An ioeventfd says that it was rung, and loses what was written.
+ * With KVM_IOEVENTFD_FLAG_POST it hands that over, too: each write that matches
+ * is stored at "post_addr", in the memory of the process that owns the VM, with
+ * one store as wide as the write, and then "fd" is signalled.  Who reads the
+ * slot sees values that were written, whole, and the last one stays there.
+ * By whichever way a guest rings, the effect is the same.
+ *
+ * KVM_CHECK_EXTENSION of KVM_CAP_IOEVENTFD_POST is 1 if KVM_IOEVENTFD takes
+ * struct kvm_ioeventfd_post, which has the size of struct kvm_ioeventfd and its
+ * fields, and two more in what is padding there.  Without the flags, they are
+ * still that.
+ *
+ *   KVM_IOEVENTFD_FLAG_POST   "len" is 1, 2, 4 or 8, and "post_addr" a multiple
+ *                             of it.  "fd" may be -1: then nobody is signalled.
+ *   KVM_IOEVENTFD_FLAG_WAKE   with POST and an "fd" only: "wake_addr" is the
+ *                             address, a multiple of 4, of a word of 32 bits.
+ *                             KVM reads it after it has stored the value, with
+ *                             a full memory barrier in between, and doesn't
+ *                             signal "fd" if it's 0.
+ *
+ * KVM keeps no page of either in memory, and looks at them anew for each write.
+ * If one can't be accessed then, the write goes on as if this ioeventfd weren't
+ * there: KVM_RUN returns KVM_EXIT_MMIO or KVM_EXIT_IO, with the value.
+ *
+ * With KVM_IOEVENTFD_FLAG_DEASSIGN, flags and addresses have to be those that
+ * the ioeventfd was assigned with.  Errors, beside the ones of KVM_IOEVENTFD:
+ *   EINVAL   WAKE without POST, or with an "fd" of -1; POST with a "len" of 0,
+ *            or for virtio-ccw; an address that is 0, misaligned, or not one
+ *            of user space
+ */
+#define KVM_CAP_IOEVENTFD_POST		0x70766d04
+
+#define KVM_IOEVENTFD_FLAG_POST		0x80000000
+#define KVM_IOEVENTFD_FLAG_WAKE		0x40000000
+
+struct kvm_ioeventfd_post {
+	__u64 datamatch;
+	__u64 addr;
+	__u32 len;
+	__s32 fd;
+	__u32 flags;
+	__u32 pad1;
+	__u64 post_addr;
+	__u64 wake_addr;
+	__u8  pad2[16];
+};
 
 #endif /* _UAPI_LINUX_KVM_PV_MMIO_H */

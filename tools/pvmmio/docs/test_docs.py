@@ -33,7 +33,8 @@ class PagesTest(unittest.TestCase):
     def test_numbers_are_those_of_the_header(self):
         header = (UAPI / "kvm_pv_mmio.h").read_text()
         page = text_of("pv-mmio-api.rst")
-        for name in ("KVM_CAP_X86_PV_MMIO", "KVM_CAP_X86_HC_MMIO_WRITE", "KVM_HC_MMIO_WRITE"):
+        for name in ("KVM_CAP_X86_PV_MMIO", "KVM_CAP_X86_HC_MMIO_WRITE", "KVM_HC_MMIO_WRITE",
+                     "KVM_CAP_IOEVENTFD_POST"):
             number = re.search(rf"#define {name}\s+(\w+)", header).group(1)
             self.assertIn(f"{name} ({number})", page)
         for name in ("KVM_FEATURE_PV_MMIO", "KVM_FEATURE_HC_MMIO_WRITE"):

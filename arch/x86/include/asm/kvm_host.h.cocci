@@ -46,4 +46,5 @@ position p;
 +	u64 pio_doorbell_fast;
 +	u64 mmio_doorbell_fast;
 +	u64 pv_mmio_turns;
++	u64 ioeventfd_post_faults;
  };
