@@ -289,6 +289,13 @@ static bool index_concerns(struct rb_root_cached *others,
 	return false;
 }
 
+/* Whether to spare exits the question, if it's the only one at its address. */
+static bool entry_is_fast(const struct kvm_ioeventfd_entry *entry)
+{
+	return KVM_PV_MMIO_MAY_SIGNAL || !entry->eventfd ||
+	       kvm_ioeventfd_bus(entry_kind(entry)) == KVM_FAST_MMIO_BUS;
+}
+
 static void index_link(struct kvm_ioeventfd_index *index,
 		       struct kvm_ioeventfd_entry *entry)
 {
@@ -301,7 +308,7 @@ static void index_link(struct kvm_ioeventfd_index *index,
 	else
 		bucket = kvm_ioeventfd_value_bucket(index, bus_idx, entry->addr,
 						    entry->datamatch);
-	if (*nr_at < U8_MAX)
+	if (*nr_at < U8_MAX && entry_is_fast(entry))
 		WRITE_ONCE(*nr_at, *nr_at + 1);
 	hlist_add_head_rcu(&entry->node, bucket);
 }
@@ -317,8 +324,10 @@ static void index_unlink(struct kvm_ioeventfd_index *index,
 	index->nr_entries--;
 	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards - 1);
+	if (entry_kind(entry) & KVM_IOEVENTFD_POSTING)
+		WRITE_ONCE(index->nr_posting, index->nr_posting - 1);
 	/* Nobody knows how many more there were than can be counted. */
-	if (*nr_at < U8_MAX)
+	if (*nr_at < U8_MAX && entry_is_fast(entry))
 		WRITE_ONCE(*nr_at, *nr_at - 1);
 }
 
@@ -360,6 +369,7 @@ index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
 	index->nr_entries = old->nr_entries;
 	index->old = old;
 	index->others = old->others;
+	index->nr_posting = old->nr_posting;
 	memcpy(index->nr_wildcards, old->nr_wildcards,
 	       sizeof(index->nr_wildcards));
 	/* Nobody reads the old one's any more when these change. */
@@ -398,6 +408,7 @@ static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 	spin_lock(&index->others->lock);
 	kvm_ioeventfd_fill_entry(range->dev);
 	entry->mmio_generation = U64_MAX;
+	entry->post_generation = U64_MAX;
 	entry_verify(kvm, index, entry);
 	spin_unlock(&index->others->lock);
 
@@ -423,6 +434,8 @@ static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
 	nr_wildcards = &index->nr_wildcards[bus_idx];
 	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards + 1);
+	if (entry_kind(entry) & KVM_IOEVENTFD_POSTING)
+		WRITE_ONCE(index->nr_posting, index->nr_posting + 1);
 	index->nr_entries++;
 	index_link(index, entry);
 }

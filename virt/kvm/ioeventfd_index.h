@@ -14,6 +14,12 @@
 struct eventfd_ctx;
 
 /*
+ * On PREEMPT_RT eventfd_signal() takes a lock that sleeps: the exit fast path
+ * may ring only who has nobody to signal.
+ */
+#define KVM_PV_MMIO_MAY_SIGNAL	(!IS_ENABLED(CONFIG_PREEMPT_RT))
+
+/*
  * What an ioeventfd answers to, in one word: its length in bytes, 0 if any will
  * do, its bus, flags, and the generation of its bus in which it was verified
  * that no other device is in the way.  Nobody looks for another generation than
@@ -25,13 +31,15 @@ struct eventfd_ctx;
 #define KVM_IOEVENTFD_BUS		GENMASK_ULL(11, 8)
 /* Any value will do. */
 #define KVM_IOEVENTFD_WILDCARD		BIT_ULL(12)
+/* At a port, and stores what is written. */
+#define KVM_IOEVENTFD_POSTING		BIT_ULL(13)
 /* The bus decides, whatever else comes and goes. */
-#define KVM_IOEVENTFD_NESTED		BIT_ULL(13)
+#define KVM_IOEVENTFD_NESTED		BIT_ULL(14)
 /* The bus decides, in that generation. */
-#define KVM_IOEVENTFD_COVERED		BIT_ULL(14)
+#define KVM_IOEVENTFD_COVERED		BIT_ULL(15)
 /* One more of them; and what never changes of an ioeventfd. */
 #define KVM_IOEVENTFD_GENERATION	BIT_ULL(16)
-#define KVM_IOEVENTFD_FOR_GOOD		GENMASK_ULL(13, 0)
+#define KVM_IOEVENTFD_FOR_GOOD		GENMASK_ULL(14, 0)
 
 /* The bus, in its first generation. */
 static __always_inline u64 kvm_ioeventfd_first_kind(enum kvm_bus bus_idx)
@@ -43,6 +51,9 @@ static __always_inline enum kvm_bus kvm_ioeventfd_bus(u64 kind)
 {
 	return (kind & KVM_IOEVENTFD_BUS) >> KVM_IOEVENTFD_BUS_SHIFT;
 }
+
+/* There's a word that says whether to signal. */
+#define KVM_IOEVENTFD_WAKES		BIT(7)
 
 /* Part of every ioeventfd, and alive as long as that is. */
 struct kvm_ioeventfd_entry {
@@ -56,9 +67,13 @@ struct kvm_ioeventfd_entry {
 	u64 linear_page;
 	/* 0 until it's known; changed under kvm_ioeventfd_others.lock. */
 	u64 kind;
-	/* Where values are stored, and the word of who sleeps; or NULL. */
+	/* 0, or how wide the values are that are stored, and a flag. */
+	u8 posts;
+	/* Where they are stored, and the word of who sleeps; or NULL. */
 	void __user *slot;
 	u32 __user *wake;
+	/* If it posts: instead of mmio_generation. */
+	u64 post_generation;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO
@@ -114,7 +129,12 @@ struct kvm_ioeventfd_index {
 	u32 shift;
 	/* How many entries take any value; changed under kvm->slots_lock. */
 	int nr_wildcards[KVM_NR_BUSES];
-	/* How many entries there are by hash of the address, up to 255. */
+	/* How many at ports store what is written; the same. */
+	int nr_posting;
+	/*
+	 * How many entries that the exit fast path may ring there are by hash of
+	 * the address, up to 255.
+	 */
 	u8 *nr_at;
 	/* Bus and current generation: what entries are to have in common. */
 	u64 kinds[KVM_NR_BUSES];
@@ -210,10 +230,10 @@ kvm_ioeventfd_probe(struct kvm *kvm, struct hlist_head *bucket, u64 kind,
 }
 
 /*
- * Whether any ioeventfd may be registered at exactly @addr, whatever its length
- * and value.  It takes a few instructions, needs no kvm->srcu, and spares
- * accesses that are no doorbells everything else.  If false, then the index
- * would find none.
+ * Whether any ioeventfd that the exit fast path may ring is registered at
+ * exactly @addr, whatever its length and value.  It takes a few instructions,
+ * needs no kvm->srcu, and spares accesses that are no doorbells everything else.
+ * If false, then the index would find none.
  */
 static __always_inline bool kvm_ioeventfd_may_find(struct kvm *kvm,
 						   enum kvm_bus bus_idx,
@@ -238,10 +258,11 @@ static __always_inline bool kvm_ioeventfd_may_find_wildcard(struct kvm *kvm,
 static __always_inline struct kvm_ioeventfd_entry *
 __kvm_ioeventfd_find_wildcard(struct kvm *kvm,
 			      struct kvm_ioeventfd_index *index,
-			      enum kvm_bus bus_idx, gpa_t addr, int len)
+			      enum kvm_bus bus_idx, gpa_t addr, int len,
+			      u64 flag)
 {
 	u64 any = kvm_ioeventfd_kind(index, bus_idx, 0) |
-		  KVM_IOEVENTFD_WILDCARD;
+		  KVM_IOEVENTFD_WILDCARD | flag;
 
 	return kvm_ioeventfd_probe(kvm,
 				   kvm_ioeventfd_any_bucket(index, bus_idx,
@@ -256,25 +277,17 @@ kvm_ioeventfd_find_wildcard(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 
 	return index ? __kvm_ioeventfd_find_wildcard(kvm, index, bus_idx, addr,
-						     len) : NULL;
+						     len, 0) : NULL;
 }
 
-/*
- * The ioeventfd that a write of @len bytes signals, or NULL: then the bus
- * knows better.  @val has no bits beyond @len.  The caller is in kvm->srcu.
- */
 static __always_inline struct kvm_ioeventfd_entry *
-kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
-		   u64 val)
+__kvm_ioeventfd_find(struct kvm *kvm, struct kvm_ioeventfd_index *index,
+		     enum kvm_bus bus_idx, gpa_t addr, int len, u64 val,
+		     u64 flag)
 {
-	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+	u64 kind = kvm_ioeventfd_kind(index, bus_idx, len) | flag;
 	struct kvm_ioeventfd_entry *entry;
-	u64 kind;
 
-	if (!index)
-		return NULL;
-
-	kind = kvm_ioeventfd_kind(index, bus_idx, len);
 	entry = kvm_ioeventfd_probe(kvm,
 				    kvm_ioeventfd_value_bucket(index, bus_idx,
 							       addr, val),
@@ -282,7 +295,37 @@ kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
 	if (entry || !READ_ONCE(index->nr_wildcards[bus_idx]))
 		return entry;
 
-	return __kvm_ioeventfd_find_wildcard(kvm, index, bus_idx, addr, len);
+	return __kvm_ioeventfd_find_wildcard(kvm, index, bus_idx, addr, len,
+					     flag);
+}
+
+/*
+ * The ioeventfd for a write of @len bytes, or NULL: then the bus knows better.
+ * At a port, it's none that posts.  @val has no bits beyond @len.  The caller is
+ * in kvm->srcu.
+ */
+static __always_inline struct kvm_ioeventfd_entry *
+kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
+		   u64 val)
+{
+	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+
+	return index ? __kvm_ioeventfd_find(kvm, index, bus_idx, addr, len, val,
+					    0) : NULL;
+}
+
+/* The same for those at ports that do. */
+static __always_inline struct kvm_ioeventfd_entry *
+kvm_ioeventfd_find_posting(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
+			   int len, u64 val)
+{
+	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
+
+	if (!index || !READ_ONCE(index->nr_posting))
+		return NULL;
+
+	return __kvm_ioeventfd_find(kvm, index, bus_idx, addr, len, val,
+				    KVM_IOEVENTFD_POSTING);
 }
 
 /*

@@ -65,6 +65,7 @@ void kvm_ioeventfd_set_post(struct kvm_ioeventfd_entry *entry,
 {
 	entry->slot = slot_of(args);
 	entry->wake = wake_of(args);
+	entry->posts = args->len | (entry->wake ? KVM_IOEVENTFD_WAKES : 0);
 }
 
 bool kvm_ioeventfd_has_post(const struct kvm_ioeventfd_entry *entry,

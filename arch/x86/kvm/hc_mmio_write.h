@@ -95,11 +95,11 @@ __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 		++vcpu->stat.hc_mmio_write_refused;
 		hc_trace(vcpu, &hc, true, KVM_PV_MMIO_REFUSED);
 	} else {
-		entry = kvm_pv_mmio_find(vcpu, hc.gpa, hc.len, hc.val,
-					 generation);
-		if (!entry)
+		entry = kvm_pv_mmio_find(vcpu, hc.gpa, hc.len,
+					 kvm_pv_mmio_truncated(hc.val, hc.len));
+		if (!entry ||
+		    !kvm_pv_mmio_ring(vcpu, entry, generation, hc.val))
 			return EXIT_FASTPATH_NONE;
-		eventfd_signal(entry->eventfd);
 		++vcpu->stat.hc_mmio_write_fast;
 		hc_trace(vcpu, &hc, true, KVM_PV_MMIO_RANG);
 	}
@@ -117,7 +117,10 @@ kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 {
 	fastpath_t ret;
 
-	if (!KVM_PV_MMIO_MAY_SIGNAL || !kvm_hc_mmio_write_enabled(vcpu) ||
+	if (!kvm_hc_mmio_write_enabled(vcpu) ||
+	    (!KVM_PV_MMIO_MAY_SIGNAL &&
+	     !kvm_ioeventfd_may_find(vcpu->kvm, KVM_MMIO_BUS,
+				     kvm_rbx_read(vcpu))) ||
 	    kvm_xen_hypercall_enabled(vcpu->kvm) ||
 	    kvm_hv_hypercall_enabled(vcpu) || exit->cpu.cpl ||
 	    exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||

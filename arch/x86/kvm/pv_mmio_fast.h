@@ -16,14 +16,12 @@
 #include "../../../virt/kvm/ioeventfd_index.h"
 #include "lapic.h"
 #include "pmu.h"
+#include "pv_mmio_post.h"
 #include "pv_mmio_site.h"
 #include "pv_mmio_state.h"
 #include "pv_mmio_trace.h"
 #include "trace.h"
 #include "x86.h"
-
-/* On PREEMPT_RT eventfd_signal() takes a lock that sleeps. */
-#define KVM_PV_MMIO_MAY_SIGNAL	(!IS_ENABLED(CONFIG_PREEMPT_RT))
 
 static __always_inline u64 kvm_pv_mmio_truncated(u64 val, int len)
 {
@@ -43,35 +41,17 @@ static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
 	return apic && (gpa & PAGE_MASK) == apic->base_address;
 }
 
-/* Memslots are rarely changed: remember the answer for their generation. */
-static __always_inline bool
-kvm_pv_mmio_entry_is_mmio(struct kvm_vcpu *vcpu, gpa_t gpa,
-			  struct kvm_ioeventfd_entry *entry, u64 generation)
-{
-	if (likely(READ_ONCE(entry->mmio_generation) == generation))
-		return true;
-
-	if (kvm_pv_mmio_gpa_is_ram(vcpu, gpa))
-		return false;
-
-	WRITE_ONCE(entry->mmio_generation, generation);
-	return true;
-}
-
 /*
- * The ioeventfd that a write to @gpa signals, if the fast path may do that.
- * The caller is in kvm->srcu.
+ * The ioeventfd for a write to @gpa, unless that's RAM, which is for the caller
+ * to see.  @val has no bits beyond @len.  The caller is in kvm->srcu.
  */
 static __always_inline struct kvm_ioeventfd_entry *
-kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val,
-		 u64 generation)
+kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 {
 	struct kvm_ioeventfd_entry *entry;
 
-	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_MMIO_BUS, gpa, len,
-				   kvm_pv_mmio_truncated(val, len));
-	if (!entry || kvm_pv_mmio_is_lapic(vcpu, gpa) ||
-	    !kvm_pv_mmio_entry_is_mmio(vcpu, gpa, entry, generation))
+	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_MMIO_BUS, gpa, len, val);
+	if (!entry || kvm_pv_mmio_is_lapic(vcpu, gpa))
 		return NULL;
 
 	return entry;
@@ -178,12 +158,11 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 		return EXIT_FASTPATH_NONE;
 
 	val = kvm_pv_mmio_insn_value(insn, vcpu->arch.regs);
-	entry = kvm_pv_mmio_find(vcpu, exit->gpa, insn->width, val,
-				 generation);
-	if (!entry || !kvm_pv_mmio_may_write(exit, entry, linear))
+	entry = kvm_pv_mmio_find(vcpu, exit->gpa, insn->width, val);
+	if (!entry || !kvm_pv_mmio_may_write(exit, entry, linear) ||
+	    !kvm_pv_mmio_ring(vcpu, entry, generation, val))
 		return EXIT_FASTPATH_NONE;
 
-	eventfd_signal(entry->eventfd);
 	++vcpu->stat.pv_mmio_fast;
 	kvm_pv_mmio_trace_store(vcpu, exit->gpa, insn->width, val);
 	kvm_pv_mmio_retire(vcpu, exit->rip + insn->len);
@@ -197,8 +176,7 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 {
 	fastpath_t ret;
 
-	if (!KVM_PV_MMIO_MAY_SIGNAL ||
-	    exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
+	if (exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
 	    !kvm_vcpu_is_legal_gpa(vcpu, exit->gpa) ||
 	    !kvm_pv_mmio_may_skip_access(vcpu, exit->cpu))
 		return EXIT_FASTPATH_NONE;
@@ -237,8 +215,7 @@ __kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 
 	entry = kvm_ioeventfd_find_wildcard(vcpu->kvm, KVM_FAST_MMIO_BUS,
 					    exit->gpa, 0);
-	if (!entry ||
-	    !kvm_pv_mmio_entry_is_mmio(vcpu, exit->gpa, entry, generation))
+	if (!entry || !kvm_pv_mmio_is_mmio(vcpu, entry, generation))
 		return EXIT_FASTPATH_NONE;
 
 	next_rip = kvm_fast_mmio_next_rip(exit, kvm_pv_mmio_insn(vcpu, exit,
@@ -282,14 +259,11 @@ kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 		 unsigned long next_rip)
 {
 	unsigned long val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), size);
-	struct kvm_ioeventfd_entry *entry;
-
-	if (!KVM_PV_MMIO_MAY_SIGNAL)
-		return EXIT_FASTPATH_NONE;
+	bool rang;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_PIO_BUS, port, size, val);
-	if (entry) {
+	rang = kvm_pio_ring(vcpu, port, size, val);
+	if (rang) {
 		if (trace_kvm_pio_enabled())
 			kvm_pv_mmio_trace_pio(port, size, val);
 		if (trace_kvm_pv_mmio_enabled())
@@ -297,12 +271,11 @@ kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 					  port, size, val, KVM_PV_MMIO_RANG);
 		++vcpu->stat.io_exits;
 		++vcpu->stat.pio_doorbell_fast;
-		eventfd_signal(entry->eventfd);
 		kvm_pv_mmio_retire(vcpu, next_rip);
 	}
 	kvm_vcpu_srcu_read_unlock(vcpu);
 
-	return entry ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
+	return rang ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
 }
 
 #endif /* __KVM_X86_PV_MMIO_FAST_H */

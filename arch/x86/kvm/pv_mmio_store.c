@@ -42,7 +42,7 @@ static void remember_translation(struct kvm_vcpu *vcpu,
 		return;
 
 	entry = kvm_pv_mmio_find(vcpu, store->gpa, store->insn.width,
-				 store->val, kvm_pv_mmio_generation(vcpu));
+				 store->val);
 	if (entry)
 		WRITE_ONCE(entry->linear_page, store->linear >> PAGE_SHIFT);
 }

@@ -37,7 +37,7 @@ static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
  */
 static __always_inline bool kvm_pv_mmio_may_turn(struct kvm_vcpu *vcpu)
 {
-	return KVM_PV_MMIO_MAY_SIGNAL && !is_guest_mode(vcpu) &&
+	return !is_guest_mode(vcpu) &&
 	       !kvm_event_needs_reinjection(vcpu) &&
 	       !vcpu->arch.guest_state_protected &&
 	       !trace_kvm_entry_enabled() && !trace_kvm_exit_enabled() &&

@@ -23,7 +23,7 @@ STEPS = {
     "ioeventfd: look up": ("kvm_ioeventfd_may_find", "kvm_ioeventfd_find",
                           "kvm_ioeventfd_find_wildcard"),
     "ioeventfd: not in the LAPIC's page": ("kvm_pv_mmio_is_lapic",),
-    "ioeventfd: no RAM there": ("kvm_pv_mmio_entry_is_mmio",),
+    "ioeventfd: no RAM there": ("kvm_pv_mmio_ring", "kvm_pv_mmio_is_mmio"),
     "SRCU": ("kvm_vcpu_srcu_read_lock", "kvm_vcpu_srcu_read_unlock", "__srcu_read_lock",
              "__srcu_read_unlock"),
     "signal the eventfd": ("eventfd_signal", "eventfd_signal_mask", "_raw_spin_lock_irqsave",

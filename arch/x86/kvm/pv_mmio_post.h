@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ringing an ioeventfd in the exit fast path, also one that posts what is
+ * written.  Interrupts are off, and the process is the one that owns the VM:
+ * KVM lets no other one run a vCPU.
+ *
+ * Those that don't post must not pay for the others, not even with a register
+ * that is saved: so nothing here asks for more than the entry and the value,
+ * and what is rare isn't inline.
+ */
+#ifndef __KVM_X86_PV_MMIO_POST_H
+#define __KVM_X86_PV_MMIO_POST_H
+
+#include <linux/eventfd.h>
+#include <linux/kvm_host.h>
+#include <linux/uaccess.h>
+
+#include "../../../virt/kvm/ioeventfd_index.h"
+
+/*
+ * Store @val in the entry's slot, whole, if the page is at hand.  No access_ok()
+ * and no fence: the address was checked when it was registered, and no guest has
+ * a say in it.  The widths come by how common they are.
+ */
+static __always_inline bool
+kvm_pv_mmio_put(const struct kvm_ioeventfd_entry *entry, u8 width, u64 val)
+{
+	void __user *slot = entry->slot;
+	bool stored = false;
+
+	pagefault_disable();
+	__uaccess_begin();
+	if (width == 4)
+		unsafe_put_user(val, (u32 __user *)slot, fault);
+	else if (width == 2)
+		unsafe_put_user(val, (u16 __user *)slot, fault);
+	else if (width == 8)
+		unsafe_put_user(val, (u64 __user *)slot, fault);
+	else
+		unsafe_put_user(val, (u8 __user *)slot, fault);
+	stored = true;
+fault:
+	__uaccess_end();
+	pagefault_enable();
+	return stored;
+}
+
+/*
+ * Note that the entry's address is no RAM in this generation of memslots.  False
+ * if it is.
+ */
+bool kvm_pv_mmio_note_mmio(struct kvm_vcpu *vcpu,
+			   struct kvm_ioeventfd_entry *entry);
+
+/* Whether it is none, of an entry that doesn't post. */
+static __always_inline bool
+kvm_pv_mmio_is_mmio(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_entry *entry,
+		    u64 generation)
+{
+	return likely(READ_ONCE(entry->mmio_generation) == generation) ||
+	       kvm_pv_mmio_note_mmio(vcpu, entry);
+}
+
+/*
+ * As kvm_ioeventfd_post() does where KVM may sleep.  Whom to signal, NULL if
+ * nobody, or an error if a page isn't at hand: then nothing was done.
+ */
+struct eventfd_ctx *
+kvm_pv_mmio_post_and_wake(const struct kvm_ioeventfd_entry *entry, u64 val);
+
+/* False if it takes more than is at hand: then nothing was done. */
+static __always_inline bool
+kvm_pv_mmio_post(const struct kvm_ioeventfd_entry *entry, u64 val)
+{
+	struct eventfd_ctx *eventfd;
+
+	if (!KVM_PV_MMIO_MAY_SIGNAL && entry->eventfd)
+		return false;
+
+	if (unlikely(entry->posts & KVM_IOEVENTFD_WAKES)) {
+		eventfd = kvm_pv_mmio_post_and_wake(entry, val);
+		if (IS_ERR(eventfd))
+			return false;
+	} else {
+		if (!kvm_pv_mmio_put(entry, entry->posts, val))
+			return false;
+		eventfd = entry->eventfd;
+	}
+
+	if (eventfd)
+		eventfd_signal(eventfd);
+	return true;
+}
+
+/*
+ * @entry is for a write of @val, whatever that has beyond the entry's length.
+ * False if the fast path can't do it: then nothing was done.
+ *
+ * One that posts leaves its mmio_generation alone, and has another: that its
+ * first comparison fails is how it's told from all others, which pay nothing.
+ */
+static __always_inline bool kvm_pv_mmio_ring(struct kvm_vcpu *vcpu,
+					     struct kvm_ioeventfd_entry *entry,
+					     u64 generation, u64 val)
+{
+	if (KVM_PV_MMIO_MAY_SIGNAL &&
+	    likely(READ_ONCE(entry->mmio_generation) == generation)) {
+		eventfd_signal(entry->eventfd);
+		return true;
+	}
+
+	if (READ_ONCE(entry->post_generation) != generation &&
+	    !kvm_pv_mmio_note_mmio(vcpu, entry))
+		return false;
+	if (entry->posts)
+		return kvm_pv_mmio_post(entry, val);
+	if (!KVM_PV_MMIO_MAY_SIGNAL)
+		return false;
+
+	eventfd_signal(entry->eventfd);
+	return true;
+}
+
+/* At a port that no other ioeventfd takes the write. */
+bool kvm_pio_post(struct kvm_vcpu *vcpu, unsigned short port, int len, u64 val);
+
+/* The same for a port, which is never RAM: there the index tells them apart. */
+static __always_inline bool kvm_pio_ring(struct kvm_vcpu *vcpu,
+					 unsigned short port, int len, u64 val)
+{
+	struct kvm_ioeventfd_entry *entry = NULL;
+
+	if (KVM_PV_MMIO_MAY_SIGNAL)
+		entry = kvm_ioeventfd_find(vcpu->kvm, KVM_PIO_BUS, port, len,
+					   val);
+	if (unlikely(!entry))
+		return kvm_pio_post(vcpu, port, len, val);
+
+	eventfd_signal(entry->eventfd);
+	return true;
+}
+
+#endif /* __KVM_X86_PV_MMIO_POST_H */
