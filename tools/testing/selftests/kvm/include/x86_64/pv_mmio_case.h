@@ -115,12 +115,14 @@ void case_vm_free(struct case_vm *cvm);
 /* Changes memslots to and fro: KVM then knows none of the guest's code any more. */
 void case_vm_forget(struct case_vm *cvm);
 
-/* On PREEMPT_RT no doorbell is rung in the exit fast path. */
+/* On PREEMPT_RT no doorbell that signals is rung in the exit fast path. */
 bool kernel_has_fast_path(void);
 /* Do faults of MMIO exit as EPT misconfigurations? */
 bool has_ept_misconfig(void);
 /* Is that where a store to an ioeventfd is served, with code in @mode? */
 bool store_has_fast_path(enum cpu_mode mode);
+/* The same on any kernel. */
+bool machine_has_fast_stores(enum cpu_mode mode);
 
 u64 count_decodes(struct case_vm *cvm);
 off_t find_vcpu_stat(int stats_fd, const char *name);
