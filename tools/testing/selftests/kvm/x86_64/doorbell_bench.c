@@ -76,7 +76,7 @@ static void check_guest(struct bench_vm *b, const struct bench_case *c, u64 nr_v
 	u64 n = b->nr_accesses;
 
 	check_count(c, "signal its eventfd", b->nr_signals + eventfd_take(b->doorbell),
-		    c->bus == NO_DOORBELL ? 0 : n);
+		    bench_signals(c) ? n : 0);
 	check_count(c, "signal others' eventfds", eventfd_take(b->bystanders), 0);
 	check_count(c, "exit to the VMM", b->nr_exits, c->exits == EXITS_NEVER ? 0 : n);
 	check_count(c, "go to the ring", b->nr_coalesced, c->zone ? n : 0);
@@ -120,9 +120,11 @@ static void run_case(struct bench_vm *b, const struct bench_case *c)
 
 	set_guest(b, c);
 	set_vm(b, c);
+	bench_post_start(b, c);
 	nr_vm_exits = bench_vm_count_exits(b);
 	bench_vm_run(b, c);
 	check_guest(b, c, bench_vm_count_exits(b) - nr_vm_exits);
+	bench_post_stop(b, c);
 	unset_vm(b, c);
 	sync_global_from_guest(b->vm, guest_cycles);
 	print_figure(b, c->name, options.listener ? "_listener" : "", guest_cycles);
@@ -152,6 +154,8 @@ static bool guest_moves(void)
 
 static const char *why_skip(const struct bench_case *c)
 {
+	if (c->posts && c->posts != POSTS_BY_VMM && !kvm_has_cap(KVM_CAP_IOEVENTFD_POST))
+		return "KVM_CAP_IOEVENTFD_POST is not offered";
 	if (c->needs_hc_mmio_write && !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		return "KVM_CAP_X86_HC_MMIO_WRITE is not offered";
 	if (c->zone == MMIO_ZONE && !kvm_has_cap(KVM_CAP_COALESCED_MMIO))
@@ -170,7 +174,8 @@ static const char *why_skip(const struct bench_case *c)
 static bool is_wanted(int i, enum bus bus)
 {
 	return (options.selected & BIT_ULL(i)) && cases[i].bus == bus &&
-	       !(options.listener && (bus == NO_DOORBELL || cases[i].exits));
+	       !(options.listener && (bus == NO_DOORBELL || cases[i].exits ||
+				       !bench_signals(&cases[i])));
 }
 
 /* Many take long to register: do it once for all cases that ring alike. */

@@ -62,6 +62,8 @@ struct bench_vm {
 	int doorbell, bystanders;
 	u64 nr_warmup, nr_samples, nr_accesses;
 	u64 nr_exits, nr_signals, nr_coalesced;
+	u16 slot;		/* where values are stored, and the word of who sleeps */
+	u32 word;
 	struct doorbell_listener listener;
 };
 
@@ -76,6 +78,9 @@ struct bench_case {
 	enum bus bus;		/* what the access rings */
 	enum { EXITS_NEVER, EXITS_FOR_STORE, EXITS_FOR_LOAD, EXITS_FOR_OUT } exits;
 	enum { NO_ZONE, MMIO_ZONE, PORT_ZONE } zone;	/* a coalesced one, of the address */
+	/* The value is handed over, too: by KVM, or by the VMM that the access exits to. */
+	enum { POSTS_NOTHING, POSTS_AND_SIGNALS, POSTS_ONLY, POSTS_AWAKE, POSTS_ASLEEP,
+	       POSTS_BY_VMM } posts;
 	bool in_l2;
 	bool at_cpl3;
 	bool turned_off;	/* KVM_CAP_X86_PV_MMIO, where it is offered */
@@ -100,6 +105,12 @@ u64 bench_vm_last_cr3(struct bench_vm *b);
 u64 bench_stops_every(const struct bench_case *c);
 /* All accesses of the case, up to the guest's end; counts what comes of them. */
 void bench_vm_run(struct bench_vm *b, const struct bench_case *c);
+/* In between, the doorbell is one that posts, if the case says so. */
+void bench_post_start(struct bench_vm *b, const struct bench_case *c);
+void bench_post_stop(struct bench_vm *b, const struct bench_case *c);
+void bench_post_by_vmm(struct bench_vm *b, u16 value);
+/* Whether each access signals the doorbell's eventfd. */
+bool bench_signals(const struct bench_case *c);
 /* So far, as KVM counts them. */
 u64 bench_vm_count_exits(struct bench_vm *b);
 

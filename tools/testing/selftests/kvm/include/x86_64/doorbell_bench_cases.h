@@ -116,6 +116,23 @@ static const struct bench_case cases[] = {
 	STORE("movw_off", &access_movw, MMIO, .turned_off = true),
 	STORE("movw_wildcard_off", &access_movw, MMIO_ANY_LENGTH, .turned_off = true),
 
+	/* Doorbells that hand over the value. */
+	STORE("movw_post", &access_movw, MMIO, .posts = POSTS_AND_SIGNALS),
+	STORE("movw_post_only", &access_movw, MMIO, .posts = POSTS_ONLY),
+	STORE("movw_post_awake", &access_movw, MMIO, .posts = POSTS_AWAKE),
+	STORE("movw_post_asleep", &access_movw, MMIO, .posts = POSTS_ASLEEP),
+	STORE("movw_post_by_vmm", &access_movw, NO_DOORBELL, .exits = EXITS_FOR_STORE,
+	      .posts = POSTS_BY_VMM),
+	STORE("outw_post", &access_outw, PORT, .posts = POSTS_AND_SIGNALS),
+	STORE("outw_post_only", &access_outw, PORT, .posts = POSTS_ONLY),
+	{ "hc_mmio_write_post", NULL, MMIO, .regs = { KVM_HC_MMIO_WRITE, 0, VALUE, 2 },
+	  .addr_in = ADDR_RBX, .needs_hc_mmio_write = true, .checks_result = true,
+	  .posts = POSTS_AND_SIGNALS },
+	{ "hc_mmio_write_post_only", NULL, MMIO, .regs = { KVM_HC_MMIO_WRITE, 0, VALUE, 2 },
+	  .addr_in = ADDR_RBX, .needs_hc_mmio_write = true, .checks_result = true,
+	  .posts = POSTS_ONLY },
+	STORE("l2_movw_post", &access_movw, MMIO, .in_l2 = true, .posts = POSTS_AND_SIGNALS),
+
 	/* Exits that are no doorbell. */
 	{ "out_pic", &access_outb, .regs = { PIC_MASK, .rdx = PIC_PORT },
 	  .arrived = pic_has_mask },

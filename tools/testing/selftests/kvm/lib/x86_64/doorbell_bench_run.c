@@ -38,7 +38,11 @@ static bool serve_exit(struct bench_vm *b, const struct bench_case *c)
 	switch (c->exits) {
 	case EXITS_FOR_STORE:
 		memcpy(&value, run->mmio.data, sizeof(value));
-		return is_expected_mmio(run, true) && value == VALUE;
+		if (!is_expected_mmio(run, true) || value != VALUE)
+			return false;
+		if (c->posts == POSTS_BY_VMM)
+			bench_post_by_vmm(b, value);
+		return true;
 	case EXITS_FOR_LOAD:
 		memcpy(run->mmio.data, &value, sizeof(value));
 		return is_expected_mmio(run, false);
