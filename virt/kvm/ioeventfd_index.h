@@ -270,14 +270,17 @@ __kvm_ioeventfd_find_wildcard(struct kvm *kvm,
 				   any | len, any, addr, 0);
 }
 
+/*
+ * The caller has seen kvm_ioeventfd_may_find_wildcard(): so there's an index, and
+ * will be for as long as the VM has vCPUs.
+ */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_ioeventfd_find_wildcard(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    int len)
 {
-	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
-
-	return index ? __kvm_ioeventfd_find_wildcard(kvm, index, bus_idx, addr,
-						     len, 0) : NULL;
+	return __kvm_ioeventfd_find_wildcard(kvm,
+					     READ_ONCE(kvm->ioeventfd_index),
+					     bus_idx, addr, len, 0);
 }
 
 static __always_inline struct kvm_ioeventfd_entry *
