@@ -8,6 +8,7 @@
 #define GPA	0xd0000000ul
 /* On a page of its own: KVM's bus mixes lengths 0 and 8 up if they touch. */
 #define GPA_ANY	(GPA + PAGE_SIZE)
+#define GPA_QUEUE	(GPA + 2 * PAGE_SIZE)
 #define RINGS_EACH	3
 #define VALUE	0x1122334455667788ul
 #define LOW(width)	(VALUE & (~0ul >> (64 - 8 * (width))))
@@ -30,6 +31,7 @@ static void guest_ring(void)
 		pv_store4(bell, (uint32_t)VALUE);
 		pv_store8(bell, VALUE);
 		pv_store2((void *)GPA_ANY, i);
+		pv_store8((void *)GPA_QUEUE, i);
 	}
 	GUEST_SYNC(1);
 	for (i = 0; i < RINGS_EACH; i++)
@@ -82,11 +84,20 @@ static int add_any_doorbell(struct kvm_vm *vm)
 	return bell;
 }
 
+/* Beside the doorbells; the guest rings with the numbers from 0. */
+static void test_payload(const struct vmm_queue *queue, int bell, bool asleep)
+{
+	ksft_test_result(queue->slot == RINGS_EACH - 1 &&
+			 eventfd_take(bell) == (asleep ? RINGS_EACH : 0),
+			 "VMM: payload, %s\n", asleep ? "asleep" : "awake");
+}
+
 static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
 {
 	struct guest_view *view = addr_gva2hva(vm, (u64)&guest_view);
-	int bells[4], any, i;
-	bool ok = true;
+	struct vmm_queue queue = { .slot = ~0ull };
+	int bells[4], any, posted, i;
+	bool ok = true, asleep;
 
 	for (i = 0; i < ARRAY_SIZE(bells); i++) {
 		bells[i] = eventfd_create();
@@ -94,17 +105,27 @@ static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
 	}
 	ksft_test_result(ok, "VMM: doorbell\n");
 	any = add_any_doorbell(vm);
+	posted = eventfd_create();
+	ksft_test_result(!vmm_add_queue(vm->fd, GPA_QUEUE, 8, &queue, posted) &&
+			 vmm_add_queue(vm->fd, GPA_QUEUE, 8, &queue, -1) == -EEXIST,
+			 "VMM: doorbell that posts\n");
+	/* Nothing is new to one who has seen what's there, and something to all others. */
+	asleep = device_may_sleep(&queue, hide ? ~0ull : 5);
 
 	ok = run_to(vcpu, 1) && eventfd_take(any) == RINGS_EACH;
 	for (i = 0; i < ARRAY_SIZE(bells); i++)
 		ok &= eventfd_take(bells[i]) == RINGS_EACH;
 	ksft_test_result(ok, "guest: store\n");
+	test_payload(&queue, posted, asleep);
+	ksft_test_result(asleep == hide && device_wake_up(&queue) == RINGS_EACH - 1 && !queue.wake,
+			 "device: payload\n");
 	ksft_test_result(view->has_store && view->has_hypercall == !hide, "guest: CPUID\n");
 	ksft_test_result(run_to(vcpu, 2) && !view->result && eventfd_take(bells[3]) == RINGS_EACH,
 			 "guest: hypercall\n");
 	for (i = 0; i < ARRAY_SIZE(bells); i++)
 		close(bells[i]);
 	close(any);
+	close(posted);
 }
 
 static void test_vm(bool hide)
@@ -115,6 +136,7 @@ static void test_vm(bool hide)
 	vm = vm_create_with_one_vcpu(&vcpu, guest_ring);
 	virt_pg_map(vm, GPA, GPA);
 	virt_pg_map(vm, GPA_ANY, GPA_ANY);
+	virt_pg_map(vm, GPA_QUEUE, GPA_QUEUE);
 	test_control(vm->fd);
 	vmm_set_cpuid_bit(vcpu->cpuid, KVM_FEATURE_HC_MMIO_WRITE, !hide);
 	vcpu_set_cpuid(vcpu);
@@ -127,7 +149,7 @@ int main(void)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
 		ksft_exit_skip("stores and hypercall are not offered\n");
-	ksft_set_plan(1 + 2 * 7);
+	ksft_set_plan(1 + 2 * 10);
 
 	test_device();
 	test_vm(false);

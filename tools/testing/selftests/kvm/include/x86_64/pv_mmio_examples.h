@@ -62,6 +62,52 @@ static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, const 
 	return ioctl(vm, KVM_IOEVENTFD, &args) ? -errno : 0;
 }
 
+/* example: VMM, payload */
+/* What VMM and device share for one queue: memory of theirs, not of the guest's. */
+struct vmm_queue {
+	uint64_t slot;	/* KVM stores each value here */
+	uint32_t wake;	/* 0: awake, don't signal */
+};
+
+/* With an @eventfd of -1 nobody is signalled: the device polls. */
+static inline int vmm_add_queue(int vm, uint64_t gpa, uint32_t length, struct vmm_queue *queue,
+				int eventfd)
+{
+	struct kvm_ioeventfd_post args;
+
+	memset(&args, 0, sizeof(args));
+	args.addr = gpa;
+	args.len = length;
+	args.fd = eventfd;
+	args.flags = KVM_IOEVENTFD_FLAG_POST;
+	args.post_addr = (uintptr_t)&queue->slot;
+	if (eventfd >= 0) {
+		args.flags |= KVM_IOEVENTFD_FLAG_WAKE;
+		args.wake_addr = (uintptr_t)&queue->wake;
+	}
+	return ioctl(vm, KVM_IOEVENTFD, (struct kvm_ioeventfd *)&args) ? -errno : 0;
+}
+
+/* example: device, payload */
+/* True if there's nothing new since @seen, so that the eventfd will be signalled. */
+static inline bool device_may_sleep(struct vmm_queue *queue, uint64_t seen)
+{
+	__atomic_store_n(&queue->wake, 1, __ATOMIC_RELAXED);
+	/* KVM has one between its store to the slot and its read of the word. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&queue->slot, __ATOMIC_ACQUIRE) == seen)
+		return true;
+
+	__atomic_store_n(&queue->wake, 0, __ATOMIC_RELAXED);
+	return false;
+}
+
+static inline uint64_t device_wake_up(struct vmm_queue *queue)
+{
+	__atomic_store_n(&queue->wake, 0, __ATOMIC_RELAXED);
+	return __atomic_load_n(&queue->slot, __ATOMIC_ACQUIRE);
+}
+
 /* example: guest, headers */
 #include <errno.h>
 #include <stdbool.h>
