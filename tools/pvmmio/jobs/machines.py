@@ -7,7 +7,7 @@ from pvmmio.lab import fleet
 from pvmmio.lab.errors import TIMEOUT
 
 # Those with several vCPUs at once, which run on two CPUs, too.
-SMP_TESTS = ("pv_mmio_smp_test", "pv_mmio_stress_test")
+SMP_TESTS = ("pv_mmio_smp_test", "pv_mmio_stress_test", "pv_mmio_post_smp_test")
 SMP = ["--cpus", "2"]
 TRIES = 8
 
