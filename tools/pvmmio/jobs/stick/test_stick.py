@@ -97,6 +97,11 @@ class ScriptsTest(unittest.TestCase):
         self.assertIn("ending=explode is no setting", self.settings("ending explode"))
         self.assertIn("samples=x is no setting", self.settings("samples x"))
 
+    def test_driver_that_hangs(self):
+        said = shell("sleep() { :; }\nshow() { echo \"$*\"; }\ninsmod() { while :; do :; done; }\n"
+                     "load_driver bad; kill $!", "medium")
+        self.assertEqual(said, "the driver bad comes to no end: going on without it\n")
+
     def test_time_is_up(self):
         script = "cut() { echo 600; }\ntime_is_up && echo up"
         self.assertEqual(shell(f"minutes=10\n{script}", "rounds"), "up\n")
