@@ -106,13 +106,20 @@ class Screens:
         self.said = b""
 
     def drain(self, log):
-        self.said += b"".join(iter(lambda: self.read(self.terminals[0], log), b""))
-        display = self.DISPLAY.search(self.said)
-        if display and len(self.terminals) == 1 and os.path.exists(display.group(1)):
-            self.terminals.append(self.open(display.group(1)))
+        """Whether there was anything: then more may follow at once."""
+        said = b"".join(iter(lambda: self.read(self.terminals[0], log), b""))
+        if len(self.terminals) == 1:
+            self.find_display(said)
         for terminal in self.terminals[1:]:
             while self.read(terminal):
                 pass
+        return bool(said)
+
+    def find_display(self, said):
+        self.said += said
+        display = self.DISPLAY.search(self.said)
+        if display and os.path.exists(display.group(1)):
+            self.terminals.append(self.open(display.group(1)))
 
     @staticmethod
     def read(terminal, log=None):
@@ -161,13 +168,14 @@ def run(argv, work, timeout, console):
     with open(os.path.join(work, "emulator.log"), "wb", buffering=0) as log:
         process, first = start(argv, work)
         screens = Screens(first)
+        more = False
         try:
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     raise LabError(f"no end after {timeout} s: stopped the machine;"
                                    " is the command stuck, or --timeout too short?", TIMEOUT)
-                console.pump(TICK)
-                screens.drain(log)
+                console.pump(0 if more else TICK)
+                more = screens.drain(log)
         finally:
             kill_group(process)
             console.pump(0)
