@@ -4,7 +4,7 @@ import re
 
 from pvmmio import REPO
 
-PAGES = [REPO / "README.md", REPO / "TESTING.md",
+PAGES = [REPO / "README.md", REPO / "TESTING.md", REPO / "CONTRIBUTING.md",
          *sorted((REPO / "Documentation").rglob("*.rst"))]
 JOBS = REPO / ".ci/jobs"
 
