@@ -15,7 +15,8 @@
 #include "host.h"
 #include "stats.h"
 
-enum metric { DOORBELLS, LEARNED, DECLINED, REFUSED, TURNS, EXITS, DECODED, NR_METRICS };
+enum metric { DOORBELLS, LEARNED, DECLINED, REFUSED, TURNS, UNPOSTED, EXITS, DECODED,
+	      NR_METRICS };
 
 static const struct {
 	const char *name, *help, *words;
@@ -33,6 +34,9 @@ static const struct {
 	[TURNS] = { "pv_mmio_turns_total",
 		    "Doorbells whose guest went on right after the world switch.",
 		    "turned right after the world switch" },
+	[UNPOSTED] = { "pv_mmio_ioeventfd_post_faults_total",
+		       "Values that couldn't be stored where an ioeventfd wants them.",
+		       "values not stored" },
 	[EXITS] = { "pv_mmio_kvm_exits_total", "Exits of all kinds.", "exits of all kinds" },
 	[DECODED] = { "pv_mmio_kvm_insn_emulation_total",
 		      "Instructions that KVM emulated, doorbells or not.",
@@ -57,6 +61,7 @@ static const struct counter {
 	{ DECLINED, "pv_mmio_declined_code", "why=\"code\"", "code" },
 	{ REFUSED, "hc_mmio_write_refused", "", "" },
 	{ TURNS, "pv_mmio_turns", "", "" },
+	{ UNPOSTED, "ioeventfd_post_faults", "", "" },
 	{ EXITS, "exits", "", "" },
 	{ DECODED, "insn_emulation", "", "" },
 };

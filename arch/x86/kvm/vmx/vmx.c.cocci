@@ -21,23 +21,23 @@ identifier vcpu, gpa;
 @turn@
 position p;
 identifier vcpu, force_immediate_exit;
-expression flags;
-statement S;
+expression flags, kick;
 @@
  vmx_vcpu_run(struct kvm_vcpu *vcpu, ...)
  {
 +	int turn;
  ...
 -if (enable_preemption_timer) vmx_update_hv_timer(vcpu, force_immediate_exit);
--else S
+-else if (force_immediate_exit)
+-	kick;
  kvm_wait_lapic_expire(vcpu);
 -vmx_vcpu_enter_exit@p(vcpu, flags);
 +kvm_pv_mmio_note_guest();
 +do {
 +	if (enable_preemption_timer)
 +		vmx_update_hv_timer(vcpu, force_immediate_exit);
-+	else
-+		S
++	else if (force_immediate_exit)
++		kick;
 +	vmx_vcpu_enter_exit(vcpu, flags);
 +	turn = vmx_pv_mmio_turn(vcpu, force_immediate_exit);
 +} while (turn == KVM_PV_MMIO_TURN_AGAIN);
