@@ -3,11 +3,11 @@
  * Into the guest and out of it, where doorbells turn around between the two.
  *
  * To RCU a CPU in a guest is as quiescent as one in user space, and KVM tells it
- * so before each entry and after each exit, at 50 instructions each.  A run of
- * turns tells it before the first entry and after the last exit.  No grace period
- * waits longer for that: to ask a CPU for a quiescent state RCU needs its tick or
- * an IPI, an interrupt is no doorbell, and so ends the run: RCU hears of the guest
- * before the interrupt's handler runs, and again at the next entry.
+ * so before each entry and after each exit, at 50 instructions each.  After the
+ * exit is enough, and after the last one of a run of turns.  No grace period waits
+ * longer for that: to ask a CPU for a quiescent state RCU needs its tick or an
+ * IPI.  An interrupt is no doorbell, so it ends the run, and RCU hears of the guest
+ * before the interrupt's handler looks.
  *
  * A CPU without a tick (nohz_full) needs more than a note.  Its context is tracked
  * at each entry and exit, in a run of turns as ever.

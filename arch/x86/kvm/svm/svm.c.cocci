@@ -31,7 +31,6 @@ expression intercepted;
  bool force_immediate_exit = ...;
  ...
 -svm_vcpu_enter_exit@p(vcpu, intercepted);
-+kvm_pv_mmio_note_guest();
 +do {
 +	svm_vcpu_enter_exit(vcpu, intercepted);
 +	turn = svm_pv_mmio_turn(vcpu, force_immediate_exit);
@@ -43,8 +42,7 @@ expression intercepted;
  return svm_exit_handlers_fastpath(vcpu);
  }
 
-// RCU's note of the guest moves out of the turns: to before the first and after
-// the last of them.
+// RCU's note of the guest moves out of the turns, to after the last of them.
 // expect 1
 @enter@
 position p;

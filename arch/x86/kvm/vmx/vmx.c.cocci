@@ -32,7 +32,6 @@ expression flags, kick;
 -	kick;
  kvm_wait_lapic_expire(vcpu);
 -vmx_vcpu_enter_exit@p(vcpu, flags);
-+kvm_pv_mmio_note_guest();
 +do {
 +	if (enable_preemption_timer)
 +		vmx_update_hv_timer(vcpu, force_immediate_exit);
@@ -48,8 +47,7 @@ expression flags, kick;
  return vmx_exit_handlers_fastpath(vcpu, force_immediate_exit);
  }
 
-// RCU's note of the guest moves out of the turns: to before the first and after
-// the last of them.
+// RCU's note of the guest moves out of the turns, to after the last of them.
 // expect 1
 @enter@
 position p;
