@@ -98,7 +98,7 @@ nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's door
 bench: build ## measure every doorbell, stock beside patched, and print the table
 	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
-	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(filter-out host,$(LAB))"
+	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results amd
 	@python3 -m pvmmio.jobs.bench.page build/results Documentation/virt/kvm/x86
 	@python3 -m pvmmio.jobs.bench.picture build/results/bench.json Documentation/virt/kvm/x86
 endif
