@@ -112,8 +112,8 @@ class Profile:
         self.tracer = TRACERS[self.lab](self.work)
 
     def trace(self, case):
-        for _ in range(ATTEMPTS):
-            found = typical(list(sequences(self.tracer.trace(), self.symbols,
+        for attempt in range(1, ATTEMPTS + 1):
+            found = typical(list(sequences(self.tracer.trace(attempt), self.symbols,
                                            self.tracer.ENTRIES)), self.tracer.ENOUGH)
             if found:
                 say(f"{self.lab}: patched: {case}: {len(found)} instructions")

@@ -8,7 +8,8 @@ from pvmmio.console import JobError
 
 # Each of our functions that is a step; what they call is part of it.
 STEPS = {
-    "may it turn": ("svm_may_turn", "vmx_may_turn", "kvm_pv_mmio_may_turn", "kvm_pv_mmio_may_reenter",
+    "may it turn": ("svm_may_turn", "vmx_may_turn", "kvm_pv_mmio_may_turn",
+                    "kvm_pv_mmio_may_reenter",
                     "kvm_pv_mmio_count_turn", "svm_pv_mmio_may_be_doorbell",
                     "vmx_pv_mmio_may_be_doorbell"),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",

@@ -2,8 +2,8 @@
 """What an emulator executes for a while, by its own log, and what the instructions are.
 
 Each tracer has ENTRIES, the host's functions that an exit comes out of and an entry goes
-into, and trace(), which gives the addresses of the executed instructions, guest's and host's;
-ENOUGH is how many exits of one length have to be among them before one is believed.
+into, and trace(ATTEMPT), which gives the addresses of the executed instructions, guest's and
+host's; ENOUGH is how many exits of one length have to be among them before one is believed.
 """
 import os
 import re
@@ -65,10 +65,11 @@ class QemuMonitor:
         said = self.do(f"x /1i {address:#x}").splitlines()
         return next((line for line in said if re.match(r"0x[0-9a-f]+: +[0-9a-f]{2} ", line)), "")
 
-    def trace(self):
+    def trace(self, attempt):
         start = self.log.stat().st_size
         self.do("stop", "singlestep on", "log exec,nochain", "cont")
-        time.sleep(TRACE_SECONDS)
+        # Where other jobs run, a second may be too short.
+        time.sleep(TRACE_SECONDS * attempt)
         self.do("stop", "log none", "singlestep off", "cont")
         with open(self.log, encoding="ascii", errors="replace") as lines:
             lines.seek(start)
@@ -117,7 +118,7 @@ class BochsDebugger:
                 return text
         raise JobError(f"Bochs's debugger didn't come back in {self.SECONDS} s")
 
-    def trace(self):
+    def trace(self, _attempt):
         start = self.log.stat().st_size
         os.kill(self.pid, signal.SIGINT)
         self.wait(start)
