@@ -109,31 +109,28 @@ def download(packages, version, where, log):
         package.unlink()
 
 
-def fetch_source(series, version, home):
-    if (home / "source").exists():
-        return
-    log = home / "source.log"
-    with tempfile.TemporaryDirectory(dir=home) as tmp:
+def unpack_source(series, version, target, what, parts=()):
+    """The folders PARTS of the kernel's source, or all of it, to TARGET at once."""
+    log = target.parent / "source.log"
+    with tempfile.TemporaryDirectory(dir=target.parent) as tmp:
         raw = Path(tmp)
-        download([f"linux-source-{series}"], version, raw, log)
-        step("unpacking the kernel's source",
-             ["tar", "-xf", str(raw / f"usr/src/linux-source-{series}.tar.xz"),
-              "-C", str(raw)], log)
-        (raw / f"linux-source-{series}").rename(home / "source")
+        name = f"linux-source-{series}"
+        download([name], version, raw, log)
+        step(f"unpacking {what} source",
+             ["tar", "-xf", str(raw / f"usr/src/{name}.tar.xz"), "-C", str(raw),
+              *(f"{name}/{part}" for part in parts)], log)
+        (raw / name).rename(target)
+
+
+def fetch_source(series, version, home):
+    if not (home / "source").exists():
+        unpack_source(series, version, home / "source", "the kernel's")
 
 
 def fetch_kvm_source(series, version, home):
     """Of the kernel's source what our KVM is made of, unless all of it is there."""
-    if (home / "source").exists() or (home / "kvm-source").exists():
-        return
-    log = home / "source.log"
-    with tempfile.TemporaryDirectory(dir=home) as tmp:
-        raw = Path(tmp)
-        download([f"linux-source-{series}"], version, raw, log)
-        step("unpacking KVM's source",
-             ["tar", "-xf", str(raw / f"usr/src/linux-source-{series}.tar.xz"), "-C", str(raw),
-              *(f"linux-source-{series}/{name}" for name in KVM_SOURCE)], log)
-        (raw / f"linux-source-{series}").rename(home / "kvm-source")
+    if not (home / "source").exists() and not (home / "kvm-source").exists():
+        unpack_source(series, version, home / "kvm-source", "KVM's", KVM_SOURCE)
 
 
 def kvm_source(home):

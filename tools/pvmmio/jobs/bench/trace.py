@@ -87,7 +87,7 @@ class BochsDebugger:
     # As its terminal takes some 100 bytes for each, fewer than QEMU's.
     INSTRUCTIONS = 50000
     ENOUGH = 30
-    # How the debugger says that it stands, after as many.
+    # How the debugger says that the machine stands still.
     STANDS = "Next at t="
     SECONDS = 120
 
@@ -103,7 +103,7 @@ class BochsDebugger:
             return lines.read()
 
     def do(self, *commands):
-        """What it says to them; it stands before and after."""
+        """Type them; where in the log its answer starts."""
         start = self.log.stat().st_size
         fifo = os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK)
         os.write(fifo, "".join(f"{command}\n" for command in commands).encode())
