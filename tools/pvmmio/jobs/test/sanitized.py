@@ -75,7 +75,7 @@ def parser(folder, built):
     includes = [tree / "tools/include", tree / "tools/arch/x86/include", tree / "usr/include",
                 tree / SELFTESTS / "include", tree / SELFTESTS / "include/x86_64",
                 tree / "tools/testing/selftests"]
-    why = compile_program(program, [main, tests / "lib/x86_64/doorbell_parser.c",
+    why = compile_program(program, [main, tests / "x86_64/doorbell_ways/parser.c",
                                     tests / "lib/x86_64/doorbell_config.c"],
                           ["-std=gnu99", "-DCONFIG_64BIT", "-fno-strict-aliasing",
                            *(f"-I{path}" for path in includes)])

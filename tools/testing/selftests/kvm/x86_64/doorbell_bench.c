@@ -3,7 +3,7 @@
  * What one doorbell costs the guest: the TSC before and after one access.
  * Prints one JSON object per figure on stdout and nothing else.
  */
-#include "doorbell_bench_cases.h"
+#include "doorbell/cases.h"
 #include "pv_mmio_l2.h"
 
 static void set_access(struct bench_vm *b, const struct bench_case *c)

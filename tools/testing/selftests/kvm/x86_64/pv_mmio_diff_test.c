@@ -10,7 +10,7 @@
  */
 #include <time.h>
 
-#include "pv_mmio_diff.h"
+#include "pv_mmio_diff/diff.h"
 
 #define DEFAULT_SEED	0x70766d6d696f
 #define DEFAULT_CASES	2000

@@ -8,7 +8,7 @@
  * -n N	encodings of each kind (default 300), evenly spread; 0 is all, which
  *	takes hours
  */
-#include "pv_mmio_insn_test.h"
+#include "pv_mmio_insn/insn.h"
 
 #define INSN_SLOT	1
 #define DEFAULT_CASES	300

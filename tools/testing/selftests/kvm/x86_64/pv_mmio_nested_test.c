@@ -3,7 +3,7 @@
  * Stores of an L2 to what L1 passes through to it: L2 and L1 must see what they
  * see of stores that are emulated.
  */
-#include "pv_mmio_nested_test.h"
+#include "pv_mmio_nested/nested.h"
 
 static const struct scene_table *const tables[] = {
 	&nested_map_scenes, &nested_exit_scenes, &nested_code_scenes,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vCPUs ring while all changes around them, see pv_mmio_stress.h: every
+ * vCPUs ring while all changes around them, see pv_mmio_stress/stress.h: every
  * doorbell that had to signal did, exactly once, and none after its removal.
  *
  * -s SEED   the same changes if not told; threads make no two runs the same, though
@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "pv_mmio_stress.h"
+#include "pv_mmio_stress/stress.h"
 
 #define DEFAULT_SECONDS	0.3
 /* A vCPU that hangs ends the whole test. */

@@ -4,7 +4,7 @@
  * code and serves it without from then on, and guest and VMM must see what they
  * would have seen otherwise.  What only looks like one is decoded each time.
  */
-#include "pv_mmio_test_cases.h"
+#include "pv_mmio/cases.h"
 
 struct suite {
 	struct case_vm cvm;

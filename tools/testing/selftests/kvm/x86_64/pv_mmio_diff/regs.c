@@ -2,7 +2,7 @@
 /*
  * The state in which the vCPU of a differential case starts.
  */
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 #define DIFF_PCID	0x123
 

@@ -3,7 +3,7 @@
  * Doorbells of doorbell_bench that hand over the value: in the place of the one
  * that the VM has, for the time of a case.
  */
-#include "doorbell_bench.h"
+#include "doorbell.h"
 
 static void set_posting(struct bench_vm *b, const struct bench_case *c, u32 flags)
 {

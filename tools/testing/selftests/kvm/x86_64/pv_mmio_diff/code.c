@@ -2,7 +2,7 @@
 /*
  * The code of a differential case: what it is, and where it goes.
  */
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 #define SLOT_SIZE	64
 #define SLOTS_PER_PAGE	(PAGE_SIZE / SLOT_SIZE)

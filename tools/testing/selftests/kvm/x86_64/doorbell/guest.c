@@ -2,7 +2,7 @@
 /*
  * The guest of doorbell_bench: all accesses of one case, and what lies between them.
  */
-#include "doorbell_bench.h"
+#include "doorbell.h"
 #include "pv_mmio_l2.h"
 
 /* Of a SIB byte without an index: any scale means the same. */

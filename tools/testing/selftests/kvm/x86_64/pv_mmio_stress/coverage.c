@@ -3,7 +3,7 @@
  * What the doorbells of the stress test have met, and how stores are served.
  */
 #include "pv_mmio_case.h"
-#include "pv_mmio_stress.h"
+#include "stress.h"
 
 static const char * const state_names[NR_STATES] = {
 	[ABSENT] = "with no ioeventfd",

@@ -8,7 +8,7 @@
 #include <sys/time.h>
 
 #include "pv_mmio_case.h"
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 #define RAM_SLOT	11
 #define SYNCED		(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)

@@ -3,7 +3,7 @@
  * Any mov from a register or an immediate to memory, made of the bits of
  * F_ENCODING, and the registers with which it goes where the case wants it.
  */
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 /* Bits of F_ENCODING, from 0 on; what an instruction has no use for is unused. */
 #define ENC_OPCODE(e)	((e) & 7)

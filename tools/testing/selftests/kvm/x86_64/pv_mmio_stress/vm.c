@@ -2,7 +2,7 @@
 /*
  * The VM of the stress test and its ioeventfds.
  */
-#include "pv_mmio_stress.h"
+#include "stress.h"
 
 #define ALIAS_SLOT	8
 

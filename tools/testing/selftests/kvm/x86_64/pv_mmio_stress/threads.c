@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include "apic.h"
-#include "pv_mmio_stress.h"
+#include "stress.h"
 
 #define FICKLE_SLOT	9
 #define INIT_MESSAGE	(5 << 8)	/* delivery mode of an MSI */

@@ -22,7 +22,7 @@
 enum diff_field {
 	F_WIDTH,	/* of the fixed instruction, log2 */
 	F_INSN,		/* 0: that one; else up to INSN_STORE */
-	F_ENCODING,	/* for INSN_STORE, see pv_mmio_diff_store.c */
+	F_ENCODING,	/* for INSN_STORE, see store.c */
 	F_VALUE,	/* RAX, and an immediate operand */
 	F_PAGE,		/* enum diff_page */
 	F_OFFSET,	/* in that page */
@@ -152,7 +152,7 @@ struct diff_result {
 	u64 rings[MAX_BELLS_IN_ALL];
 };
 
-/* What pv_mmio_diff_code.c puts into the guest's memory. */
+/* What code.c puts into the guest's memory. */
 struct diff_code {
 	u8 len;
 	char bytes[MAX_CODE];
@@ -243,18 +243,18 @@ enum {
 #define RETURN_VECTOR	0x50	/* its handler returns */
 #define MMIO_VECTOR	0x51	/* so does this one's, its stack is MMIO */
 
-/* pv_mmio_diff_gen.c */
+/* gen.c */
 u64 diff_random(u64 *state);
 void diff_make_possible(struct diff_case *c);
 enum diff_kind diff_generate(struct diff_case *c, u64 seed, u64 index);
 
-/* pv_mmio_diff_report.c */
+/* report.c */
 void diff_print_case(const struct diff_case *c);
 void diff_print_runs(const struct diff_result *result);
 void diff_print_differences(struct diff_pair *p);
 bool diff_shrink(struct diff_pair *p, struct diff_case *c);
 
-/* pv_mmio_diff_vm.c */
+/* vm.c */
 void diff_vm_create(struct diff_vm *v, bool pv);
 void diff_vm_free(struct diff_vm *v);
 void diff_vm_bell(struct diff_vm *v, unsigned int station, bool on);
@@ -262,17 +262,17 @@ u64 diff_gva(const struct diff_case *c);
 /* The PTE of a page of code, other than in the space with other code. */
 u64 *diff_code_pte(struct diff_vm *v, unsigned int page);
 
-/* pv_mmio_diff_regs.c */
+/* regs.c */
 struct kvm_regs diff_regs(const struct diff_case *c, u64 rip);
 void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space);
 void diff_set_events(struct diff_vm *v, const struct diff_case *c);
 void diff_set_debug(struct diff_vm *v, const struct diff_case *c, u64 rip, bool on);
 
-/* pv_mmio_diff_store.c */
+/* store.c */
 void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code);
 void diff_aim(const struct diff_code *code, u64 target, struct kvm_regs *regs);
 
-/* pv_mmio_diff_code.c */
+/* code.c */
 void diff_code(const struct diff_case *c, u64 rip, struct diff_code *code);
 struct diff_case diff_step(const struct diff_case *c, int run);
 u64 diff_next_offset(struct diff_pair *p, u64 crossing);
@@ -281,7 +281,7 @@ enum diff_space diff_space(const struct diff_case *c, int run);
 void diff_place_code(struct diff_vm *v, const struct diff_case *c, int run, u64 offset);
 unsigned int diff_lead_len(const struct diff_case *c);
 
-/* pv_mmio_diff_run.c */
+/* run.c */
 void diff_pair_create(struct diff_pair *p);
 void diff_pair_free(struct diff_pair *p);
 bool diff_case_differs(struct diff_pair *p, const struct diff_case *c);

@@ -2,7 +2,7 @@
 /*
  * L1 changes what it passes through to L2, after a store is known.
  */
-#include "pv_mmio_nested_test.h"
+#include "nested.h"
 
 #define PTE_GVA		0xd1000000ul	/* the page with L2's PTE of MMIO_GPA */
 #define RAM_PAGE	(SCENE_CODE_GPA + 2 * PAGE_SIZE)

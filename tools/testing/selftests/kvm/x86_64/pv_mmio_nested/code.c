@@ -2,7 +2,7 @@
 /*
  * L2's store, and other code where a store is known.
  */
-#include "pv_mmio_nested_test.h"
+#include "nested.h"
 
 #define LOAD_OFFSET	0x100
 

@@ -3,7 +3,7 @@
  * Draws the cases of the differential test.  Most are a store to a device, or
  * one with one thing more to it: random ones would never come near.
  */
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 const char * const diff_kind_names[NR_KINDS] = {
 	[K_PLAIN] = "fixed instructions",
@@ -72,7 +72,7 @@ static u64 draw_insn(u64 *rng)
 	return 1 + below(rng, NR_INSNS);
 }
 
-/* See pv_mmio_diff_store.c: most are ones that KVM serves. */
+/* See store.c: most are ones that KVM serves. */
 static u64 draw_encoding(u64 *rng)
 {
 	u64 encoding = diff_random(rng);

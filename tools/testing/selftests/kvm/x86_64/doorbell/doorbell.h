@@ -7,7 +7,7 @@
 #define SELFTEST_KVM_DOORBELL_BENCH_H
 
 #include "bench.h"
-#include "doorbell_listener.h"
+#include "listener.h"
 
 #define NR_WARMUP	16
 /* What the VMM answers to a load. */

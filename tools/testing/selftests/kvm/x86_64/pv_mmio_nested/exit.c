@@ -2,7 +2,7 @@
 /*
  * Exits and events that L1 has a say in, and doorbells that are none of L0's.
  */
-#include "pv_mmio_nested_test.h"
+#include "nested.h"
 #include "vmx.h"
 
 #define PORT		0x2000

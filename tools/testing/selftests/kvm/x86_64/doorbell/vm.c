@@ -3,7 +3,7 @@
  * The VM of doorbell_bench: its ioeventfds, address spaces, and copies of code.
  */
 #include "apic.h"
-#include "doorbell_bench.h"
+#include "doorbell.h"
 #include "pv_mmio_case.h"
 
 /* Where Linux has its modules.  Each copy of the code has a slot of its own there. */

@@ -2,7 +2,7 @@
 /*
  * The VMM of doorbell_bench: it runs the guest and answers what comes of its accesses.
  */
-#include "doorbell_bench.h"
+#include "doorbell.h"
 
 /* The ring of coalesced accesses has room for 169. */
 #define STOPS_FOR_RING	128

@@ -6,7 +6,7 @@
 #define SELFTEST_KVM_DOORBELL_BENCH_CASES_H
 
 #include "apic.h"
-#include "doorbell_bench.h"
+#include "doorbell.h"
 
 #define UNKNOWN_HC	0x70766dff
 /* Nobody is there. */

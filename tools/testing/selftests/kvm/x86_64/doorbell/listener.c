@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
-#include "doorbell_listener.h"
+#include "listener.h"
 
 /* The limit on KVM_RUN is a signal, and not for this thread. */
 static void block_signals(void)

@@ -2,7 +2,7 @@
 /*
  * The doorbells of the stress test, and the guest that rings them.
  */
-#include "pv_mmio_stress.h"
+#include "stress.h"
 
 #define FIXED		BIT(MATCH)
 #define BESIDE		(BIT(ABSENT) | BIT(MATCH) | BIT(OTHER_VALUE) | BIT(ALIKE_VALUE))

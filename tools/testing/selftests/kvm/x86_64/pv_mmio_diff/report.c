@@ -2,7 +2,7 @@
 /*
  * Prints a differential case and what differs, and makes the case smaller.
  */
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 #define NAMES(...)	{ __VA_ARGS__, NULL }
 

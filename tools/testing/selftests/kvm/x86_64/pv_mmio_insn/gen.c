@@ -3,7 +3,7 @@
  * Makes the stores of pv_mmio_insn_test: bytes, and registers with which the
  * address is in the MMIO page.
  */
-#include "pv_mmio_insn_test.h"
+#include "insn.h"
 
 #define REG_RSP		4
 #define REG_RIP		16

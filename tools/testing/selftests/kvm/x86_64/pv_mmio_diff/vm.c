@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 
 #include "pv_mmio_case.h"
-#include "pv_mmio_diff.h"
+#include "diff.h"
 
 #define ROM_SLOT	2
 #define PTE_P		BIT_ULL(0)
