@@ -117,10 +117,13 @@ def build_selftests(tree, out, logs):
     make("installing the kernel's headers", tree, logs / "headers.log", "headers_install")
     make("building our selftests", tree, logs / "selftests.log", "-C", SELFTESTS,
          "USERLDFLAGS=-static", "pv_mmio")
-    for source in (REPO / SELFTESTS / "x86_64").glob("*.c"):
-        program = (tree / SELFTESTS / "x86_64" / source.name).with_suffix("")
-        overlay.write_if_changed(out / program.name, program.read_bytes())
-        (out / program.name).chmod(0o755)
+    programs = {source.stem for source in (REPO / SELFTESTS / "x86_64").glob("*.c")}
+    for name in programs:
+        overlay.write_if_changed(out / name, (tree / SELFTESTS / "x86_64" / name).read_bytes())
+        (out / name).chmod(0o755)
+    # Of one that's gone, jobs would run what is left.
+    for name in {path.name for path in out.iterdir()} - programs:
+        (out / name).unlink()
 
 
 def build_tools(includes, out, logs):
