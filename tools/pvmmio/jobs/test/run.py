@@ -23,7 +23,7 @@ from pvmmio.tally import Tally
 
 TOOLS = REPO / "tools"
 # These look at how the guest's page tables and KVM's are walked.
-PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_test", "pv_mmio_nested_test",
+PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_*_test", "pv_mmio_nested_test",
                 "pv_mmio_length0_test")
 
 
@@ -47,8 +47,8 @@ def run(argv):
                  [built / "tests" / name for name in SMP_TESTS], " 2 CPUs", SMP)
     for lab in labs:
         if MACHINES[lab].FIVE_LEVELS:
-            run_machines(tally, [lab], built, [built / "tests" / name for name in PAGING_TESTS],
-                         " la57", MACHINES[lab].FIVE_LEVELS)
+            paging = [test for name in PAGING_TESTS for test in (built / "tests").glob(name)]
+            run_machines(tally, [lab], built, sorted(paging), " la57", MACHINES[lab].FIVE_LEVELS)
     return tally.finish()
 
 

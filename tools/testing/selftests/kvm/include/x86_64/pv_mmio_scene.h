@@ -88,6 +88,13 @@ struct scene_table {
  */
 void run_scene_tables(const struct scene_table *const *tables, size_t nr);
 
+static inline void run_scenes(const struct scene_case *scenes, size_t nr)
+{
+	const struct scene_table table = { scenes, nr }, *const tables = &table;
+
+	run_scene_tables(&tables, 1);
+}
+
 void scene_log(struct scene_log *log, u64 val);
 void scene_set_bell(struct scene *s, int bell, u64 gpa, u32 len, u32 flags);
 void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len);
@@ -140,20 +147,37 @@ static inline void guest_learn(guest_store_fn *store, u64 arg)
 	GUEST_SYNC(SCENE_KNOWN);
 }
 
-/* Pages and page tables, for L1 and for L2. */
+/*
+ * Pages and page tables, for L1 and for L2.  A page of the user's, which
+ * guest_store_smap() stores to: it logs a fault before and after the store that's
+ * allowed.
+ */
+#define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
 const char *lacks_smap(void);
 void make_user_page(struct scene *s);
 void guest_store_smap(void);
-#define SCENE_OTHER_ROOTS	8
-void make_other_tables(struct scene *s);
-void guest_switch_cr3(void);
-/* Other code is in another part of the VMM's memory, where the old stays as it was. */
-void vmm_moves_code(struct scene *s, u64 stage);
-/* What guest_store_smap() logs: a fault before and after the store that's allowed. */
-#define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
 #define PF_PRESENT_WRITE	3
 #define SMAP_LOG	SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA, \
 				  PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA)
+
+/* Two pages of code: a store and, in the same place of the other, another. */
+#define SCENE_CODE_GVA	0xd1600000ul
+void put_code_in_second_page(struct scene *s);
+/* Alike: what is known by one of them isn't kept in the same place as by another. */
+#define SCENE_OTHER_ROOTS	8
+extern u64 guest_other_cr3s[SCENE_OTHER_ROOTS];
+/* The first: of copies of the tables on the way to SCENE_CODE_GVA, but for its page. */
+void make_other_tables(struct scene *s);
+/* All others: copies of the first. */
+void copy_other_root(struct scene *s);
+void guest_switch_cr3(void);
+/* Other code is in another part of the VMM's memory, where the old stays as it was. */
+void vmm_moves_code(struct scene *s, u64 stage);
+
+static inline void guest_set_cr3(u64 cr3)
+{
+	asm volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
 
 /* Exception handler: log vector, error code and CR2; return from the code. */
 void guest_log_fault(struct ex_regs *regs);

@@ -3,7 +3,7 @@
  * What else is at the address: RAM, the local APIC, a coalesced zone.
  */
 #include "apic.h"
-#include "pv_mmio_state_test.h"
+#include "pv_mmio_scene.h"
 
 #define RAM_SLOT	11
 #define ROM_VALUE	0x11111111
@@ -13,9 +13,9 @@ static void guest_in_stages(void)
 {
 	u64 stage;
 
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	for (stage = SCENE_STAGE; stage < SCENE_STAGE + 3; stage++) {
-		guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+		guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 		GUEST_SYNC(stage);
 	}
 	GUEST_DONE();
@@ -31,10 +31,10 @@ static void guest_other_bell_first(void)
 {
 	int i;
 
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	for (i = 0; i < NR_LEARNS; i++)
-		guest_store_popf(FAR_GPA, SCENE_VALUE, RFLAGS_FIXED);
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+		guest_store_popf(FAR_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	GUEST_SYNC(SCENE_STAGE);
 	GUEST_DONE();
 }
@@ -99,8 +99,8 @@ static void switch_feature(struct scene *s, u64 stage)
 static void guest_lapic(void)
 {
 	xapic_enable();
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
-	guest_store_popf(APIC_DEFAULT_GPA + APIC_TASKPRI, TPR_VALUE, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	guest_store_popf(APIC_DEFAULT_GPA + APIC_TASKPRI, TPR_VALUE, X86_EFLAGS_FIXED);
 	guest_log(xapic_read_reg(APIC_TASKPRI));
 	GUEST_DONE();
 }
@@ -113,9 +113,9 @@ static void map_lapic(struct scene *s)
 
 static void guest_far(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
-	guest_store_popf(FAR_GPA, SCENE_VALUE, RFLAGS_FIXED);
-	guest_store_popf(FAR_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	guest_store_popf(FAR_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
+	guest_store_popf(FAR_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	GUEST_DONE();
 }
 
@@ -170,4 +170,11 @@ static const struct scene_case scenes[] = {
 	  .finish = log_zone, .any_rings = true },
 };
 
-const struct scene_table memory_scenes = { scenes, ARRAY_SIZE(scenes) };
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+
+	run_scenes(scenes, ARRAY_SIZE(scenes));
+}

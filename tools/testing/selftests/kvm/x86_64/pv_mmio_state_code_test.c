@@ -3,7 +3,7 @@
  * Other code in the place of the known store, and code in places where the
  * next instruction is far away.
  */
-#include "pv_mmio_state_test.h"
+#include "pv_mmio_scene.h"
 
 #define EDGE_32BIT	0x100000000ul
 #define EDGE_CANONICAL	0x800000000000ul
@@ -54,11 +54,11 @@ static void vmm_rewrites_and_back(struct scene *s, u64 stage)
 /* Another place first, by which KVM notices that there are other memslots. */
 static void guest_other_place_first(void)
 {
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	GUEST_SYNC(SCENE_STAGE);
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();
 }
@@ -104,15 +104,6 @@ static void vmm_replaces_memslot(struct scene *s, u64 stage)
 				    SCENE_CODE_PAGES, 0);
 	s->code = addr_gpa2hva(s->vm, SCENE_CODE_GPA);
 	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
-}
-
-void vmm_moves_code(struct scene *s, u64 stage)
-{
-	void *other = s->code + 2 * PAGE_SIZE;
-
-	SCENE_PUT_CODE(s, 2 * PAGE_SIZE, STORE_RBX_RET);
-	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 0, s->code);
-	vm_set_user_memory_region(s->vm, SCENE_CODE_SLOT, 0, SCENE_CODE_GPA, 2 * PAGE_SIZE, other);
 }
 
 static void forget_other_rings(struct scene *s, u64 stage)
@@ -224,4 +215,11 @@ static const struct scene_case scenes[] = {
 	  .lacks = lacks_canonical_edge },
 };
 
-const struct scene_table code_scenes = { scenes, ARRAY_SIZE(scenes) };
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+
+	run_scenes(scenes, ARRAY_SIZE(scenes));
+}

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "apic.h"
-#include "pv_mmio_state_test.h"
+#include "pv_mmio_scene.h"
 
 #define NR_RACING_STORES	400
 
@@ -31,8 +31,8 @@ static void doorbell_interrupts(struct scene *s, u64 stage)
 static void guest_interrupts_on(void)
 {
 	x2apic_enable();
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED | RFLAGS_IF);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED | RFLAGS_IF);
 	GUEST_DONE();
 }
 
@@ -135,9 +135,9 @@ static void guest_store_often(void)
 {
 	int i;
 
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	for (i = 0; i < NR_RACING_STORES; i++)
-		guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+		guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	GUEST_DONE();
 }
 
@@ -191,4 +191,11 @@ static const struct scene_case scenes[] = {
 	  .finish = stop_switching_feature, .rings = { NR_RACING_STORES } },
 };
 
-const struct scene_table event_scenes = { scenes, ARRAY_SIZE(scenes) };
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+
+	run_scenes(scenes, ARRAY_SIZE(scenes));
+}

@@ -2,7 +2,7 @@
 /*
  * The store under a debugger, the guest's own or the VMM's.
  */
-#include "pv_mmio_state_test.h"
+#include "pv_mmio_scene.h"
 
 #define RFLAGS_TF	BIT(8)
 #define DR6_HITS	0xf
@@ -47,27 +47,27 @@ static void handle_debug(struct scene *s)
 
 static void ring_once(u64 rflags)
 {
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED | rflags);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED | rflags);
 	GUEST_DONE();
 }
 
 static void guest_single_step(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	ring_once(RFLAGS_TF);
 }
 
 /* A breakpoint that nothing hits. */
 static void guest_break_elsewhere(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints(0x1000, 0, DR7_EXECUTE(0));
 	ring_once(0);
 }
 
 static void guest_break_behind(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_end, 0, DR7_EXECUTE(0));
 	ring_once(0);
 }
@@ -75,7 +75,7 @@ static void guest_break_behind(void)
 /* The exit makes KVM take the debug registers back from the guest. */
 static void guest_break_behind_exit(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_end, 0, DR7_EXECUTE(0));
 	GUEST_SYNC(SCENE_STAGE);
 	ring_once(0);
@@ -85,9 +85,9 @@ static void guest_break_behind_exit(void)
 static void guest_break_owned(void)
 {
 	set_breakpoints((u64)guest_popf_end, 0, 0);
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	read_dr6();
-	guest_store_popf(MMIO_GPA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	set_dr7(DR7_EXECUTE(0));
 	ring_once(0);
 }
@@ -95,7 +95,7 @@ static void guest_break_owned(void)
 /* The handler returns with RFLAGS.RF; that must not outlive the store. */
 static void guest_break_on_both(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_insn, (u64)guest_popf_end,
 			DR7_EXECUTE(0) | DR7_EXECUTE(1));
 	ring_once(0);
@@ -103,21 +103,21 @@ static void guest_break_on_both(void)
 
 static void guest_break_on_data(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints(MMIO_GPA, 0, DR7_WRITE_0);
 	ring_once(0);
 }
 
 static void guest_step_and_break(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_end, 0, DR7_EXECUTE(0));
 	ring_once(RFLAGS_TF);
 }
 
 static void guest_plain(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	ring_once(0);
 }
 
@@ -257,4 +257,11 @@ static const struct scene_case scenes[] = {
 	  .decode = DECODE_ALWAYS },
 };
 
-const struct scene_table debug_scenes = { scenes, ARRAY_SIZE(scenes) };
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+
+	run_scenes(scenes, ARRAY_SIZE(scenes));
+}

@@ -2,15 +2,14 @@
 /*
  * What the guest's page tables make of the store.
  */
-#include "pv_mmio_state_test.h"
+#include "pv_mmio_scene.h"
 
 #define ALIAS_GVA	SCENE_USER_GVA
 #define CROSS_GVA	0xd1200000ul	/* a page of RAM, then MMIO_GPA */
 /* The page's number, times the size of a PTE, is the offset in the page. */
 #define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
-#define CODE_GVA	0xd1600000ul
-#define FAR_CODE_GVA	(BIT(39) | CODE_GVA)	/* not by the first top-level entry */
+#define FAR_CODE_GVA	(BIT(39) | SCENE_CODE_GVA)	/* not by the first top-level entry */
 #define CR0_WP		BIT(16)
 
 static void set_cr0(u64 cr0)
@@ -18,20 +17,15 @@ static void set_cr0(u64 cr0)
 	asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
-static void set_cr3(u64 cr3)
-{
-	asm volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-}
-
 static void guest_store_and_done(u64 gva)
 {
-	guest_store_popf(gva, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(gva, SCENE_VALUE, X86_EFLAGS_FIXED);
 	GUEST_DONE();
 }
 
 static void guest_learn_popf(void)
 {
-	guest_learn(guest_store_popf, RFLAGS_FIXED);
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 }
 
 static void guest_store_read_only(void)
@@ -47,35 +41,6 @@ static void make_read_only(struct scene *s)
 	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
 	virt_pg_map(s->vm, ALIAS_GVA, MMIO_GPA);
 	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
-}
-
-/* What KVM learns of the page where the store is allowed must not allow another. */
-void guest_store_smap(void)
-{
-	set_cr4(get_cr4() | X86_CR4_SMAP);
-	guest_learn(guest_store_code, SCENE_CODE_GPA);
-	asm volatile("clac");
-	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
-	asm volatile("stac");
-	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
-	asm volatile("clac");
-	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
-	GUEST_DONE();
-}
-
-void make_user_page(struct scene *s)
-{
-	int level;
-
-	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
-	virt_pg_map(s->vm, ALIAS_GVA, MMIO_GPA);
-	for (level = PG_LEVEL_512G; level >= PG_LEVEL_4K; level--)
-		*scene_pte(s, ALIAS_GVA, level) |= PTE_USER_MASK;
-}
-
-const char *lacks_smap(void)
-{
-	return this_cpu_has(X86_FEATURE_SMAP) ? NULL : "the CPU has no SMAP";
 }
 
 /* The first page is RAM: the CPU faults for the second, at another offset. */
@@ -104,7 +69,7 @@ static void guest_walk_mmio(void)
 {
 	guest_learn_popf();
 	/* The first may only make KVM notice that the page is MMIO. */
-	guest_store_popf(WALK_GVA, SCENE_VALUE, RFLAGS_FIXED);
+	guest_store_popf(WALK_GVA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	guest_store_and_done(WALK_GVA);
 }
 
@@ -124,15 +89,7 @@ static void put_page_table_in_mmio(struct scene *s)
 	scene_set_bell(s, 1, FAR_GPA + WALK_OFFSET, 4, 0);
 }
 
-/* Two pages of code: a store and, in the same place of the other, another. */
-static void put_code_in_second_page(struct scene *s)
-{
-	scene_tell_values(s);
-	SCENE_PUT_CODE(s, PAGE_SIZE, STORE_RBX_RET);
-	virt_pg_map(s->vm, CODE_GVA, SCENE_CODE_GPA);
-}
-
-/* Where the guest finds the PTE of CODE_GVA. */
+/* Where the guest finds the PTE of SCENE_CODE_GVA. */
 static u64 guest_pte_gva;
 
 static void map_ptes(struct scene *s)
@@ -140,7 +97,7 @@ static void map_ptes(struct scene *s)
 	u64 *pte;
 
 	put_code_in_second_page(s);
-	pte = scene_pte(s, CODE_GVA, PG_LEVEL_4K);
+	pte = scene_pte(s, SCENE_CODE_GVA, PG_LEVEL_4K);
 	guest_pte_gva = ALIAS_GVA + (u64)pte % PAGE_SIZE;
 	virt_pg_map(s->vm, ALIAS_GVA, addr_hva2gpa(s->vm, pte) & PAGE_MASK);
 	sync_global_to_guest(s->vm, guest_pte_gva);
@@ -148,57 +105,20 @@ static void map_ptes(struct scene *s)
 
 static void guest_remap_code(void)
 {
-	guest_learn(guest_store_code, CODE_GVA);
+	guest_learn(guest_store_code, SCENE_CODE_GVA);
 	WRITE_ONCE(*(u64 *)guest_pte_gva, *(u64 *)guest_pte_gva + PAGE_SIZE);
-	asm volatile("invlpg (%0)" : : "r"(CODE_GVA) : "memory");
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	asm volatile("invlpg (%0)" : : "r"(SCENE_CODE_GVA) : "memory");
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GVA));
 	GUEST_DONE();
 }
 
 /* The CPU sets a bit in the page's entry, and the code stays. */
 static void guest_make_dirty(void)
 {
-	guest_learn(guest_store_code, CODE_GVA);
-	WRITE_ONCE(*(u64 *)(CODE_GVA + PAGE_SIZE / 2), 1);
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	guest_learn(guest_store_code, SCENE_CODE_GVA);
+	WRITE_ONCE(*(u64 *)(SCENE_CODE_GVA + PAGE_SIZE / 2), 1);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GVA));
 	GUEST_DONE();
-}
-
-/* Alike: what is known by one of them isn't kept in the same place as by another. */
-static u64 guest_other_cr3s[SCENE_OTHER_ROOTS];
-
-static void copy_other_root(struct scene *s)
-{
-	void *root = addr_gpa2hva(s->vm, guest_other_cr3s[0]);
-	int i;
-
-	for (i = 1; i < SCENE_OTHER_ROOTS; i++) {
-		guest_other_cr3s[i] = vm_alloc_page_table(s->vm);
-		memcpy(addr_gpa2hva(s->vm, guest_other_cr3s[i]), root, PAGE_SIZE);
-	}
-	sync_global_to_guest(s->vm, guest_other_cr3s);
-}
-
-/* Copies of the tables on the way to CODE_GVA, but for its page. */
-void make_other_tables(struct scene *s)
-{
-	u64 *copy, table = 0, below = SCENE_CODE_GPA + PAGE_SIZE;
-	int level;
-
-	put_code_in_second_page(s);
-	for (level = PG_LEVEL_4K; level <= PG_LEVEL_512G; level++) {
-		u64 *entry = scene_pte(s, CODE_GVA, level);
-		u64 *page = (u64 *)((u64)entry & PAGE_MASK);
-
-		table = vm_alloc_page_table(s->vm);
-		copy = addr_gpa2hva(s->vm, table);
-		memcpy(copy, page, PAGE_SIZE);
-		copy += entry - page;
-		*copy = (*copy & ~PHYSICAL_PAGE_MASK) | below;
-		below = table;
-	}
-	guest_other_cr3s[0] = scene_root(s->vm, table);
-	copy_other_root(s);
 }
 
 /* As of another process: the kernel's code is mapped by the same entry. */
@@ -239,27 +159,12 @@ static void copy_root_to_change(struct scene *s)
 
 static void guest_change_copied_root(void)
 {
-	guest_learn(guest_store_code, CODE_GVA);
-	set_cr3(guest_other_cr3s[0]);
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	guest_learn(guest_store_code, SCENE_CODE_GVA);
+	guest_set_cr3(guest_other_cr3s[0]);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GVA));
 	WRITE_ONCE(*(u64 *)ALIAS_GVA, guest_other_entry);
-	set_cr3(guest_other_cr3s[0]);
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
-	GUEST_DONE();
-}
-
-void guest_switch_cr3(void)
-{
-	u64 cr3 = get_cr3();
-	int i;
-
-	guest_learn(guest_store_code, CODE_GVA);
-	for (i = 0; i < SCENE_OTHER_ROOTS; i++) {
-		set_cr3(guest_other_cr3s[i]);
-		guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA);
-	}
-	set_cr3(cr3);
-	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, CODE_GVA));
+	guest_set_cr3(guest_other_cr3s[0]);
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GVA));
 	GUEST_DONE();
 }
 
@@ -330,4 +235,11 @@ static const struct scene_case scenes[] = {
 	  SCENE_LOG(SCENE_VALUE, SCENE_VALUE) },
 };
 
-const struct scene_table paging_scenes = { scenes, ARRAY_SIZE(scenes) };
+int main(void)
+{
+	ksft_print_header();
+	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
+		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+
+	run_scenes(scenes, ARRAY_SIZE(scenes));
+}
