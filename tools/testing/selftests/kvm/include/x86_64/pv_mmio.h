@@ -46,6 +46,25 @@ void run_limit_stop(void);
 /* The same for one KVM_RUN.  Returns 0 or the error number. */
 int vcpu_run_bounded(struct kvm_vcpu *vcpu);
 
+off_t find_vcpu_stat(int stats_fd, const char *name);
+u64 read_vcpu_stat(int stats_fd, off_t offset);
+
+/* On PREEMPT_RT no doorbell that signals is rung in the exit fast path. */
+bool kernel_has_fast_path(void);
+/* Do faults of MMIO exit as EPT misconfigurations? */
+bool has_ept_misconfig(void);
+
+/* Reports are lines of TAP commentary; the caller prints the verdict. */
+void case_begin(const char *name);
+__printf(1, 2) void case_fail(const char *fmt, ...);
+void case_expect(u64 got, u64 expected, const char *what);
+bool case_passed(void);
+
+bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
+/* @reported: whether KVM_GET_SUPPORTED_CPUID has the bit of @feature. */
+bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
+			   bool reported);
+
 static inline int eventfd_create(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -111,28 +111,18 @@ struct case_vm {
 
 /* @hidden: a feature that the vCPU's CPUID lacks and KVM must not offer then. */
 void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
+/* The same, but KVM doesn't know yet that there is no RAM at the MMIO addresses. */
+void case_vm_init(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
 void case_vm_free(struct case_vm *cvm);
 /* Changes memslots to and fro: KVM then knows none of the guest's code any more. */
 void case_vm_forget(struct case_vm *cvm);
 
-/* On PREEMPT_RT no doorbell that signals is rung in the exit fast path. */
-bool kernel_has_fast_path(void);
-/* Do faults of MMIO exit as EPT misconfigurations? */
-bool has_ept_misconfig(void);
-/* Is that where a store to an ioeventfd is served, with code in @mode? */
+/* Is a store to an ioeventfd served in the exit fast path, with code in @mode? */
 bool store_has_fast_path(enum cpu_mode mode);
 /* The same on any kernel. */
 bool machine_has_fast_stores(enum cpu_mode mode);
 
 u64 count_decodes(struct case_vm *cvm);
-off_t find_vcpu_stat(int stats_fd, const char *name);
-u64 read_vcpu_stat(int stats_fd, off_t offset);
-
-/* Reports are lines of TAP commentary; the caller prints the verdict. */
-void case_begin(const char *name);
-__printf(1, 2) void case_fail(const char *fmt, ...);
-void case_expect(u64 got, u64 expected, const char *what);
-bool case_passed(void);
 
 void case_set_width(struct access_case *c, u32 width);
 void case_set_mode(struct case_vm *cvm, enum cpu_mode mode);
@@ -146,10 +136,5 @@ void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
 bool run_case(struct case_vm *cvm, const struct access_case *c);
 /* One run of it: the caller has placed its code, set its mode and its ioeventfds. */
 void run_case_once(struct case_vm *cvm, const struct access_case *c, u64 rip);
-
-bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
-/* @reported: whether KVM_GET_SUPPORTED_CPUID has the bit of @feature. */
-bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
-			   bool reported);
 
 #endif /* SELFTEST_KVM_PV_MMIO_CASE_H */

@@ -85,3 +85,19 @@ void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
 	}
 	vcpu_sregs_set(cvm->vcpu, &sregs);
 }
+
+/*
+ * An EPT misconfiguration doesn't say that it was a store, so user mode's take
+ * the slow way; without nested paging, all do.
+ */
+bool machine_has_fast_stores(enum cpu_mode mode)
+{
+	if (host_cpu_is_intel)
+		return has_ept_misconfig() && mode == CPL0_64BIT;
+	return kvm_is_tdp_enabled() && (mode == CPL0_64BIT || mode == CPL3_64BIT);
+}
+
+bool store_has_fast_path(enum cpu_mode mode)
+{
+	return kernel_has_fast_path() && machine_has_fast_stores(mode);
+}
