@@ -267,8 +267,8 @@ int main(void)
 	int i;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO) || !kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("stores and hypercall are not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
 	require_files();
 	ksft_set_plan(nr_parser_tests() + (NR_WAYS + 2) * (1 + ARRAY_SIZE(bad_devices)));
 

@@ -186,8 +186,7 @@ int main(void)
 	struct case_vm cvm;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("KVM_CAP_X86_HC_MMIO_WRITE is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
 	ksft_set_plan(NR_OTHER_TESTS + ARRAY_SIZE(refused_cases) + ARRAY_SIZE(done_cases) +
 		      4 * ARRAY_SIZE(each_width_cases));
 

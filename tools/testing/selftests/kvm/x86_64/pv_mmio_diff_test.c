@@ -222,11 +222,9 @@ int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
-	if ((kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_VALID_FIELDS) !=
-	    KVM_SYNC_X86_VALID_FIELDS)
-		ksft_exit_skip("KVM_CAP_SYNC_REGS is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
+	TEST_REQUIRE((kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_VALID_FIELDS) ==
+		     KVM_SYNC_X86_VALID_FIELDS);
 	ksft_set_plan(options.one_case ? 1 : NR_KINDS + 1);
 	printf("# seed %#lx\n", options.seed);
 

@@ -367,8 +367,7 @@ int main(void)
 	int i;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	ksft_set_plan(ARRAY_SIZE(tests));
 
 	can_fail = prepare_failures();

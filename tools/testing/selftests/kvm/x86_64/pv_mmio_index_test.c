@@ -235,8 +235,7 @@ static void test_lengths(void)
 int main(void)
 {
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE))
-		ksft_exit_skip("KVM_CAP_X86_HC_MMIO_WRITE is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
 	ksft_set_plan(9);
 
 	test_price("addresses that share a hash", make_colliding_addresses, true);

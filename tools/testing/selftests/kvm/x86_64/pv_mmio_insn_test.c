@@ -289,10 +289,8 @@ int main(int argc, char **argv)
 	}
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
-	if (!(kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS))
-		ksft_exit_skip("KVM_CAP_SYNC_REGS is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
+	TEST_REQUIRE(kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS);
 	ksft_set_plan(ARRAY_SIZE(groups) + 1);
 
 	create_vm();

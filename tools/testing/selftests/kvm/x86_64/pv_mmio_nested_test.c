@@ -12,8 +12,7 @@ static const struct scene_table *const tables[] = {
 int main(void)
 {
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	if (l2_lacks_cpu())
 		ksft_exit_skip("%s\n", l2_lacks_cpu());
 

@@ -371,8 +371,7 @@ static void test_memslots(void)
 int main(void)
 {
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	ksft_set_plan(13);
 
 	test_spaces(1);

@@ -300,8 +300,7 @@ int main(void)
 	enum way way;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_IOEVENTFD_POST))
-		ksft_exit_skip("KVM_CAP_IOEVENTFD_POST is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFD_POST));
 	ksft_set_plan(NR_WAYS);
 	for (way = 0; way < NR_WAYS; way++)
 		test_way(way);

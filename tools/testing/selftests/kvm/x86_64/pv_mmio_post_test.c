@@ -892,8 +892,7 @@ int main(void)
 	int i, width;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_IOEVENTFD_POST))
-		ksft_exit_skip("KVM_CAP_IOEVENTFD_POST is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFD_POST));
 	ksft_set_plan(count_tests());
 
 	create(&pvm);

@@ -238,8 +238,7 @@ static const struct scene_case scenes[] = {
 int main(void)
 {
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 
 	run_scenes(scenes, ARRAY_SIZE(scenes));
 }

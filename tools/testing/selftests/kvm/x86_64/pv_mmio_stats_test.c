@@ -356,8 +356,7 @@ int main(void)
 	int i;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	ksft_set_plan(ARRAY_SIZE(cases) + NR_UNTRACED_TESTS + NR_TRACE_TESTS);
 
 	case_vm_create(&cvm, NULL);

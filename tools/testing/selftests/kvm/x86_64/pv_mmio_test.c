@@ -273,8 +273,7 @@ int main(void)
 	struct suite s;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	ksft_set_plan(NR_OTHER_TESTS + NR_CONFIGS * suite_size());
 
 	case_vm_create(&s.cvm, NULL);

@@ -399,8 +399,7 @@ int main(void)
 	enum way by;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_X86_PV_MMIO))
-		ksft_exit_skip("KVM_CAP_X86_PV_MMIO is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	ksft_set_plan(2 * NR_WAYS + 6);
 
 	test_traced("kvm_exit");
