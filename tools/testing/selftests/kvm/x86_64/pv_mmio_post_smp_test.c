@@ -41,25 +41,12 @@ struct post_smp {
 	bool stop_vcpus, stop_reader;
 };
 
-static long guest_hypercall(u64 value)
-{
-	long ret = KVM_HC_MMIO_WRITE;
-
-	if (host_cpu_is_amd)
-		asm volatile("vmmcall" : "+a"(ret)
-			     : "b"(BELL_GPA), "c"(value), "d"(8ul), "S"(0ul) : "memory");
-	else
-		asm volatile("vmcall" : "+a"(ret)
-			     : "b"(BELL_GPA), "c"(value), "d"(8ul), "S"(0ul) : "memory");
-	return ret;
-}
-
 static void guest_write(enum way way, u64 value)
 {
 	if (way == STORE)
 		guest_pv_store_8(BELL_GPA, value);
 	else if (way == HYPERCALL)
-		GUEST_ASSERT_EQ(guest_hypercall(value), 0);
+		GUEST_ASSERT_EQ(kvm_hypercall(KVM_HC_MMIO_WRITE, BELL_GPA, value, 8, 0), 0);
 	else
 		asm volatile("outl %%eax, %%dx" : : "a"(value), "d"(BELL_PORT) : "memory");
 }

@@ -53,19 +53,6 @@ static u64 bell_addr(enum ring ring, u32 i)
 	return (ring == PORT ? BELL_PORT : BELL_GPA) + i * STRIDE;
 }
 
-static u64 guest_hypercall(u64 gpa, u64 value)
-{
-	u64 ret = KVM_HC_MMIO_WRITE;
-
-	if (host_cpu_is_amd)
-		asm volatile("vmmcall" : "+a"(ret) : "b"(gpa), "c"(value), "d"(2ul), "S"(0ul)
-			     : "memory");
-	else
-		asm volatile("vmcall" : "+a"(ret) : "b"(gpa), "c"(value), "d"(2ul), "S"(0ul)
-			     : "memory");
-	return ret;
-}
-
 static void guest_ring(enum ring ring, u64 addr, u16 value)
 {
 	switch (ring) {
@@ -73,7 +60,7 @@ static void guest_ring(enum ring ring, u64 addr, u16 value)
 		guest_pv_store_2(addr, value);
 		break;
 	case HYPERCALL:
-		GUEST_ASSERT_EQ(guest_hypercall(addr, value), 0);
+		GUEST_ASSERT_EQ(kvm_hypercall(KVM_HC_MMIO_WRITE, addr, value, 2, 0), 0);
 		break;
 	case PORT:
 		asm volatile("outw %%ax, %%dx" : : "a"(value), "d"(addr) : "memory");

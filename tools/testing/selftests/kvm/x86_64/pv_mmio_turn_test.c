@@ -45,19 +45,6 @@ struct turn_vm {
 	off_t turns, exits;
 };
 
-static void guest_hypercall(void)
-{
-	u64 rax = KVM_HC_MMIO_WRITE;
-
-	if (host_cpu_is_amd)
-		asm volatile("vmmcall" : "+a"(rax)
-			     : "b"(BELL_GPA), "c"(0ul), "d"(2ul), "S"(0ul) : "memory");
-	else
-		asm volatile("vmcall" : "+a"(rax)
-			     : "b"(BELL_GPA), "c"(0ul), "d"(2ul), "S"(0ul) : "memory");
-	GUEST_ASSERT_EQ(rax, 0);
-}
-
 static __always_inline void ring(enum way by)
 {
 	if (by == STORE)
@@ -65,7 +52,7 @@ static __always_inline void ring(enum way by)
 	else if (by == LENGTH0)
 		guest_pv_store_2(LENGTH0_GPA, 0);
 	else if (by == HYPERCALL)
-		guest_hypercall();
+		GUEST_ASSERT_EQ(kvm_hypercall(KVM_HC_MMIO_WRITE, BELL_GPA, 0, 2, 0), 0);
 	else
 		asm volatile("outw %%ax, %%dx"
 			     : : "a"(0), "d"(BELL_PORT) : "memory");

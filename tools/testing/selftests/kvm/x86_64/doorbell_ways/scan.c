@@ -93,19 +93,6 @@ static void scan_segment(u64 ecam)
 	}
 }
 
-static u64 guest_hypercall(u64 gpa, u64 value, u64 width)
-{
-	u64 ret = KVM_HC_MMIO_WRITE;
-
-	if (host_cpu_is_amd)
-		asm volatile("vmmcall" : "+a"(ret) : "b"(gpa), "c"(value), "d"(width), "S"(0ul)
-			     : "memory");
-	else
-		asm volatile("vmcall" : "+a"(ret) : "b"(gpa), "c"(value), "d"(width), "S"(0ul)
-			     : "memory");
-	return ret;
-}
-
 /* The value tells the host which device was meant. */
 static void ring(enum way way, const struct found_device *found, u32 value)
 {
@@ -114,7 +101,8 @@ static void ring(enum way way, const struct found_device *found, u32 value)
 		guest_pv_store_2(found->address, value);
 		break;
 	case HYPERCALL_WAY:
-		GUEST_ASSERT_EQ(guest_hypercall(found->address, value, found->bell.width), 0);
+		GUEST_ASSERT_EQ(kvm_hypercall(KVM_HC_MMIO_WRITE, found->address, value,
+					      found->bell.width, 0), 0);
 		break;
 	default:
 		asm volatile("outb %%al, %%dx" : : "a"(value), "d"(found->bell.port) : "memory");
