@@ -112,18 +112,23 @@ def place(source, target):
     partial.rename(target)
 
 
+def place_programs(sources, built, out):
+    """Copy what became of SOURCES from BUILT to OUT; nothing else stays there."""
+    programs = {source.stem for source in sources}
+    for name in programs:
+        overlay.write_if_changed(out / name, (built / name).read_bytes())
+        (out / name).chmod(0o755)
+    # Of one that's gone, jobs would run what is left.
+    for name in {path.name for path in out.iterdir()} - programs:
+        (out / name).unlink()
+
+
 def build_selftests(tree, out, logs):
     """Our programs, static: the lab has no libraries."""
     make("installing the kernel's headers", tree, logs / "headers.log", "headers_install")
     make("building our selftests", tree, logs / "selftests.log", "-C", SELFTESTS,
          "USERLDFLAGS=-static", "pv_mmio")
-    programs = {source.stem for source in (REPO / SELFTESTS / "x86_64").glob("*.c")}
-    for name in programs:
-        overlay.write_if_changed(out / name, (tree / SELFTESTS / "x86_64" / name).read_bytes())
-        (out / name).chmod(0o755)
-    # Of one that's gone, jobs would run what is left.
-    for name in {path.name for path in out.iterdir()} - programs:
-        (out / name).unlink()
+    place_programs((REPO / SELFTESTS / "x86_64").glob("*.c"), tree / SELFTESTS / "x86_64", out)
 
 
 def build_tools(includes, out, logs):
