@@ -87,12 +87,32 @@ bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
 }
 EXPORT_SYMBOL_GPL(kvm_pv_mmio_gpa_is_ram);
 
+/* Of those that the index finds; one that posts is left to the bus. */
+static bool signal_ioeventfd(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
+{
+	struct kvm_ioeventfd_entry *entry;
+
+	if (!kvm_ioeventfd_may_find(vcpu->kvm, KVM_MMIO_BUS, gpa))
+		return false;
+
+	entry = kvm_pv_mmio_find(vcpu, gpa, len,
+				 kvm_pv_mmio_truncated(val, len));
+	if (!entry || entry->posts)
+		return false;
+
+	eventfd_signal(entry->eventfd);
+	return true;
+}
+
 /* Done in the kernel, or else on its way to the VMM: then returns false. */
 bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 {
 	struct kvm_run *run = vcpu->run;
 
 	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, &val);
+	if (signal_ioeventfd(vcpu, gpa, len, val))
+		return true;
+
 	if (lapic_in_kernel(vcpu) &&
 	    !kvm_iodevice_write(vcpu, &vcpu->arch.apic->dev, gpa, len, &val))
 		return true;
