@@ -76,7 +76,8 @@ bool kvm_pv_mmio_serve(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 		       u64 error_code, int *r);
 
 /* Learn the store at @rip, which the emulator has just done. */
-void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip);
+void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
+		       u64 error_code);
 
 /*
  * Signal the ioeventfd of length 0 at @gpa.  False if there's none, or if the

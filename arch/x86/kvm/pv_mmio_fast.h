@@ -20,6 +20,7 @@
 #include "pv_mmio_site.h"
 #include "pv_mmio_state.h"
 #include "pv_mmio_trace.h"
+#include "pv_mmio_user.h"
 #include "trace.h"
 #include "x86.h"
 
@@ -129,14 +130,19 @@ static __always_inline void kvm_pv_mmio_trace_store(struct kvm_vcpu *vcpu,
  * since: that takes a look at its page tables.
  */
 static __always_inline bool
-kvm_pv_mmio_may_write(const struct kvm_pv_mmio_exit *exit,
-		      struct kvm_ioeventfd_entry *entry, unsigned long linear)
+kvm_pv_mmio_may_write(struct kvm_vcpu *vcpu,
+		      const struct kvm_pv_mmio_exit *exit,
+		      struct kvm_ioeventfd_entry *entry, unsigned long linear,
+		      u64 generation)
 {
 	if (exit->is_store)
 		return true;
 
-	return exit->cpu.cpl != 3 &&
-	       READ_ONCE(entry->linear_page) == linear >> PAGE_SHIFT;
+	if (exit->cpu.cpl == 3)
+		return kvm_pv_mmio_user_may_write(vcpu, linear, exit->gpa,
+						  exit->root, generation);
+
+	return READ_ONCE(entry->linear_page) == linear >> PAGE_SHIFT;
 }
 
 static __always_inline fastpath_t
@@ -159,7 +165,8 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 
 	val = kvm_pv_mmio_insn_value(insn, vcpu->arch.regs);
 	entry = kvm_pv_mmio_find(vcpu, exit->gpa, insn->width, val);
-	if (!entry || !kvm_pv_mmio_may_write(exit, entry, linear) ||
+	if (!entry ||
+	    !kvm_pv_mmio_may_write(vcpu, exit, entry, linear, generation) ||
 	    !kvm_pv_mmio_ring(vcpu, entry, generation, val))
 		return EXIT_FASTPATH_NONE;
 

@@ -325,4 +325,6 @@ void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu)
 	vcpu->arch.pv_mmio.sites = NULL;
 	kvfree(vcpu->arch.pv_mmio.l2_sites);
 	vcpu->arch.pv_mmio.l2_sites = NULL;
+	kvfree(vcpu->arch.pv_mmio.user_pages);
+	vcpu->arch.pv_mmio.user_pages = NULL;
 }

@@ -12,6 +12,7 @@
 #include "pv_mmio_fast.h"
 #include "pv_mmio_nested.h"
 #include "pv_mmio_site.h"
+#include "pv_mmio_user.h"
 #include "x86.h"
 
 /* The fault, as kvm_mmu_page_fault() was told. */
@@ -33,6 +34,7 @@ struct store {
 
 /* Spare the fast path the walk for the same address. */
 static void remember_translation(struct kvm_vcpu *vcpu,
+				 const struct fault *fault,
 				 const struct store *store)
 {
 	struct kvm_ioeventfd_entry *entry;
@@ -43,8 +45,13 @@ static void remember_translation(struct kvm_vcpu *vcpu,
 
 	entry = kvm_pv_mmio_find(vcpu, store->gpa, store->insn.width,
 				 store->val);
-	if (entry)
+	if (!entry || kvm_pv_mmio_is_store(fault->error_code))
+		return;
+
+	if (store->cpu.cpl != 3)
 		WRITE_ONCE(entry->linear_page, store->linear >> PAGE_SHIFT);
+	else if (fault->direct)
+		kvm_pv_mmio_user_learn(vcpu, store->linear, store->gpa);
 }
 
 /*
@@ -125,13 +132,14 @@ static enum kvm_pv_mmio_result check_store(struct kvm_vcpu *vcpu,
 }
 
 /* Returns as the emulator does: 0 to go to the VMM. */
-static int do_store(struct kvm_vcpu *vcpu, const struct store *store)
+static int do_store(struct kvm_vcpu *vcpu, const struct fault *fault,
+		    const struct store *store)
 {
 	int r;
 
 	r = kvm_pv_mmio_write(vcpu, store->gpa, store->insn.width, store->val);
 	/* Now that the bus may have come to an ioeventfd that was left to it. */
-	remember_translation(vcpu, store);
+	remember_translation(vcpu, fault, store);
 	kvm_pv_mmio_retire(vcpu, store->rip + store->insn.len);
 	if (store->cpu.rflags & X86_EFLAGS_RF)
 		kvm_x86_call(set_rflags)(vcpu,
@@ -183,7 +191,7 @@ static bool serve_store(struct kvm_vcpu *vcpu, const struct fault *fault,
 	result = check_store(vcpu, fault, &store);
 	done = result == KVM_PV_MMIO_IN_KERNEL;
 	if (done) {
-		*r = do_store(vcpu, &store);
+		*r = do_store(vcpu, fault, &store);
 		result = *r ? KVM_PV_MMIO_IN_KERNEL : KVM_PV_MMIO_TO_VMM;
 	}
 	report_store(vcpu, &store, result);
@@ -273,7 +281,7 @@ static void learn_l1_store(struct kvm_vcpu *vcpu, const struct fault *fault,
 		kvm_pv_mmio_site_in_vain(vcpu, place->linear);
 		return;
 	}
-	remember_translation(vcpu, store);
+	remember_translation(vcpu, fault, store);
 	report_store(vcpu, store, KVM_PV_MMIO_LEARNED);
 }
 
@@ -287,11 +295,13 @@ bool kvm_pv_mmio_serve(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 }
 
 /* The emulator was at @rip and noted, for an exception, what had faulted. */
-void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip)
+void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
+		       u64 error_code)
 {
 	struct fault fault = {
 		.addr = vcpu->arch.emulate_ctxt->exception.address,
 		.direct = vcpu->arch.mmu->root_role.direct,
+		.error_code = error_code,
 	};
 	struct store store = { .rip = rip };
 	struct kvm_pv_mmio_place place;

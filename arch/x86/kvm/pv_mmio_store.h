@@ -74,7 +74,7 @@ static inline int kvm_pv_mmio_emulate(struct kvm_vcpu *vcpu, gpa_t addr,
 
 	r = x86_emulate_instruction(vcpu, addr, emulation_type, insn, insn_len);
 	if (kvm_pv_mmio_may_be_store(vcpu->arch.emulate_ctxt))
-		kvm_pv_mmio_learn(vcpu, rip);
+		kvm_pv_mmio_learn(vcpu, rip, error_code);
 	return r;
 }
 #else

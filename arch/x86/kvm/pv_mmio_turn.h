@@ -24,10 +24,14 @@
  */
 static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
 {
-	return !cpu_feature_enabled(X86_FEATURE_PKU) ||
-	       (!(vcpu->arch.xcr0 & XFEATURE_MASK_PKRU) &&
-		!kvm_is_cr4_bit_set(vcpu, X86_CR4_PKE)) ||
-	       rdpkru() == vcpu->arch.host_pkru;
+	if (!cpu_feature_enabled(X86_FEATURE_PKU) ||
+	    (!(vcpu->arch.xcr0 & XFEATURE_MASK_PKRU) &&
+	     !kvm_is_cr4_bit_set(vcpu, X86_CR4_PKE)))
+		return true;
+
+	/* As KVM will do it when the guest's state is put away. */
+	vcpu->arch.pkru = rdpkru();
+	return vcpu->arch.pkru == vcpu->arch.host_pkru;
 }
 
 /*

@@ -9,6 +9,7 @@
 
 struct kvm_pv_mmio_l2_sites;
 struct kvm_pv_mmio_sites;
+struct kvm_pv_mmio_user_pages;
 
 /* Bits: the VMM has turned them off; */
 #define KVM_PV_MMIO_NO_STORES_VMM	0
@@ -26,6 +27,7 @@ struct kvm_pv_mmio_vcpu {
 	/* NULL until a guest rings; only the vCPU's own thread looks. */
 	struct kvm_pv_mmio_sites *sites;
 	struct kvm_pv_mmio_l2_sites *l2_sites;
+	struct kvm_pv_mmio_user_pages *user_pages;
 	/* The hypercall that waits for the VMM, in case the VMM moves RIP. */
 	unsigned long hypercall_rip;
 };

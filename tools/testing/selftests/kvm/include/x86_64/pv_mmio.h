@@ -65,6 +65,10 @@ bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
 bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
 			   bool reported);
 
+/* User mode: the right to access all that is mapped by now, and the segments. */
+void vm_allow_user(struct kvm_vm *vm);
+void sregs_set_user_mode(struct kvm_sregs *sregs);
+
 static inline int eventfd_create(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -4,8 +4,29 @@
  */
 #include "pv_mmio_case.h"
 
-static void make_user_mode(struct kvm_sregs *sregs)
+static void allow_user(struct kvm_vm *vm, u64 table_gpa, int level)
 {
+	u64 *table = addr_gpa2hva(vm, table_gpa);
+	int i;
+
+	for (i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
+		if (!(table[i] & PTE_PRESENT_MASK))
+			continue;
+		table[i] |= PTE_USER_MASK;
+		if (level > PG_LEVEL_4K)
+			allow_user(vm, PTE_GET_PA(table[i]), level - 1);
+	}
+}
+
+void vm_allow_user(struct kvm_vm *vm)
+{
+	allow_user(vm, vm->pgd, PG_LEVEL_512G);
+}
+
+void sregs_set_user_mode(struct kvm_sregs *sregs)
+{
+	/* The library leaves SS as reset made it. */
+	sregs->ss = sregs->ds;
 	sregs->cs.dpl = 3;
 	sregs->cs.selector |= 3;
 	sregs->ss.dpl = 3;
@@ -76,7 +97,7 @@ void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
 	/* The library leaves SS as reset made it. */
 	sregs.ss = sregs.ds;
 	if (mode == CPL3_64BIT) {
-		make_user_mode(&sregs);
+		sregs_set_user_mode(&sregs);
 	} else if (mode == CPL0_32BIT) {
 		sregs.cs.l = 0;
 		sregs.cs.db = 1;
@@ -86,15 +107,12 @@ void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
 	vcpu_sregs_set(cvm->vcpu, &sregs);
 }
 
-/*
- * An EPT misconfiguration doesn't say that it was a store, so user mode's take
- * the slow way; without nested paging, all do.
- */
+/* Without nested paging, the CPU faults before it knows the guest's address. */
 bool machine_has_fast_stores(enum cpu_mode mode)
 {
-	if (host_cpu_is_intel)
-		return has_ept_misconfig() && mode == CPL0_64BIT;
-	return kvm_is_tdp_enabled() && (mode == CPL0_64BIT || mode == CPL3_64BIT);
+	if (mode != CPL0_64BIT && mode != CPL3_64BIT)
+		return false;
+	return host_cpu_is_intel ? has_ept_misconfig() : kvm_is_tdp_enabled();
 }
 
 bool store_has_fast_path(enum cpu_mode mode)

@@ -156,32 +156,13 @@ void bench_vm_free(struct bench_vm *b)
 	b->vm = NULL;
 }
 
-static void allow_user(struct kvm_vm *vm, u64 table_gpa, int level)
-{
-	u64 *table = addr_gpa2hva(vm, table_gpa);
-	int i;
-
-	for (i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
-		if (!(table[i] & PTE_PRESENT_MASK))
-			continue;
-		table[i] |= PTE_USER_MASK;
-		if (level > PG_LEVEL_4K)
-			allow_user(vm, PTE_GET_PA(table[i]), level - 1);
-	}
-}
-
 void bench_vm_enter_user_mode(struct bench_vm *b)
 {
 	struct kvm_sregs sregs;
 
-	allow_user(b->vm, b->vm->pgd, PG_LEVEL_512G);
+	vm_allow_user(b->vm);
 	vcpu_sregs_get(b->vcpu, &sregs);
-	/* The library leaves SS as reset made it. */
-	sregs.ss = sregs.ds;
-	sregs.cs.dpl = 3;
-	sregs.cs.selector |= 3;
-	sregs.ss.dpl = 3;
-	sregs.ss.selector |= 3;
+	sregs_set_user_mode(&sregs);
 	vcpu_sregs_set(b->vcpu, &sregs);
 	/* How the guest ends is port I/O. */
 	b->start.rflags |= RFLAGS_IOPL;

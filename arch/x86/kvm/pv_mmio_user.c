@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Learning where user space may store, see pv_mmio_user.h.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "pv_mmio_site.h"
+#include "pv_mmio_user.h"
+#include "pv_mmio_walk.h"
+
+/* Processes that ring have a few pages of doorbells each. */
+#define PAGE_SET_BITS	3
+#define PAGE_WAYS	4
+
+#define PTE_PKEY	GENMASK_ULL(62, 59)
+#define PKRU_BITS	2
+
+/* A page that user space may write to. */
+struct user_page {
+	unsigned long linear;
+	/* As of struct kvm_pv_mmio_place. */
+	u64 root;
+	u64 role;
+	u64 gfn;
+	u32 uses;
+	/* Which bits of PKRU forbid the store. */
+	u32 pkru_mask;
+	u8 nr_words;
+	struct kvm_pv_mmio_word words[PT64_ROOT_MAX_LEVEL];
+};
+
+struct kvm_pv_mmio_user_pages {
+	u64 generation;
+	struct kvm_pv_mmio_budget budget;
+	/* Which of its set is the next one to be given up. */
+	u8 next;
+	struct user_page page[1 << PAGE_SET_BITS][PAGE_WAYS];
+};
+
+static struct user_page *get_set(struct kvm_pv_mmio_user_pages *pages,
+				 unsigned long linear, u64 root)
+{
+	return pages->page[hash_long(linear ^ root >> PAGE_SHIFT,
+				     PAGE_SET_BITS)];
+}
+
+static bool is_page(const struct user_page *page, struct kvm_vcpu *vcpu,
+		    unsigned long linear, u64 root)
+{
+	return page->linear == linear && page->root == root &&
+	       page->role == vcpu->arch.walk_mmu->cpu_role.as_u64;
+}
+
+bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
+				gpa_t gpa, u64 root, u64 generation)
+{
+	struct kvm_pv_mmio_user_pages *pages = vcpu->arch.pv_mmio.user_pages;
+	struct user_page *page, *end;
+
+	if (!pages || pages->generation != generation)
+		return false;
+
+	linear >>= PAGE_SHIFT;
+	root &= KVM_PV_MMIO_PTE_ADDRESS;
+	page = get_set(pages, linear, root);
+	for (end = page + PAGE_WAYS; page < end; page++) {
+		if (!is_page(page, vcpu, linear, root))
+			continue;
+
+		page->uses++;
+		return page->gfn == gpa_to_gfn(gpa) &&
+		       !(vcpu->arch.pkru & page->pkru_mask) &&
+		       kvm_pv_mmio_unchanged(page->words, page->nr_words,
+					     page->words[0].where);
+	}
+	return false;
+}
+EXPORT_SYMBOL_GPL(kvm_pv_mmio_user_may_write);
+
+/* As the CPU does: protection keys hold for user pages, where they are on. */
+static u32 pkru_mask(union kvm_cpu_role role, u64 pte)
+{
+	if (!role.ext.cr4_pke)
+		return 0;
+
+	return (PKRU_AD_BIT | PKRU_WD_BIT) <<
+	       PKRU_BITS * FIELD_GET(PTE_PKEY, pte);
+}
+
+/*
+ * The CPU would set accessed and dirty bits that are clear, so these count as
+ * well.  KVM's own walk, which the caller has done, has set them, and knows
+ * about reserved bits.  Addresses with a tag are none of the page's.
+ */
+static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
+{
+	union kvm_cpu_role role = { .as_u64 = page->role };
+	struct kvm_pv_mmio_walk walk = {
+		.vcpu = vcpu,
+		.words = page->words,
+		.max_words = PT64_ROOT_MAX_LEVEL,
+		.rights = ~0ull,
+	};
+	u64 linear = page->linear << PAGE_SHIFT, pte;
+
+	if (is_noncanonical_address(linear, vcpu, 0) ||
+	    kvm_pv_mmio_walk_tables(&walk, role, page->root, linear) !=
+		    (gpa & PAGE_MASK) ||
+	    !(walk.rights & PT_USER_MASK) || !(walk.rights & PT_WRITABLE_MASK))
+		return false;
+
+	pte = page->words[walk.nr_words - 1].value;
+	page->gfn = gpa_to_gfn(gpa);
+	page->pkru_mask = pkru_mask(role, pte);
+	page->nr_words = walk.nr_words;
+	/* A change between the two walks may have escaped KVM's own. */
+	return pte & PT_DIRTY_MASK &&
+	       gpa == kvm_mmu_gva_to_gpa_write(vcpu, linear |
+					       offset_in_page(gpa), NULL) &&
+	       kvm_pv_mmio_unchanged(page->words, page->nr_words,
+				     page->words[0].where);
+}
+
+static struct kvm_pv_mmio_user_pages *get_pages(struct kvm_vcpu *vcpu)
+{
+	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+	struct kvm_pv_mmio_user_pages *pages = pv_mmio->user_pages;
+
+	if (!pages) {
+		pages = kvzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+		pv_mmio->user_pages = pages;
+	} else if (pages->generation != generation) {
+		memset(pages, 0, sizeof(*pages));
+	}
+	if (pages)
+		pages->generation = generation;
+	return pages;
+}
+
+static struct user_page *choose_victim(struct kvm_vcpu *vcpu,
+				       struct kvm_pv_mmio_user_pages *pages,
+				       unsigned long linear, u64 root)
+{
+	struct user_page *set = get_set(pages, linear, root);
+	int i;
+
+	for (i = 0; i < PAGE_WAYS; i++) {
+		if (is_page(&set[i], vcpu, linear, root))
+			return &set[i];
+	}
+	pages->next = (pages->next + 1) % PAGE_WAYS;
+	return &set[pages->next];
+}
+
+void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
+			    gpa_t gpa)
+{
+	struct kvm_pv_mmio_user_pages *pages = get_pages(vcpu);
+	u64 root = kvm_read_cr3(vcpu) & KVM_PV_MMIO_PTE_ADDRESS;
+	struct user_page *victim, page = {
+		.linear = linear >> PAGE_SHIFT,
+		.root = root,
+		.role = vcpu->arch.walk_mmu->cpu_role.as_u64,
+		.uses = 1,
+	};
+	bool in_vain;
+
+	if (!pages || kvm_pv_mmio_user_may_write(vcpu, linear, gpa, root,
+						 pages->generation) ||
+	    !kvm_pv_mmio_budget_allows(&pages->budget))
+		return;
+
+	victim = choose_victim(vcpu, pages, page.linear, root);
+	in_vain = victim->nr_words && victim->uses < KVM_PV_MMIO_WORTH_IT;
+	if (read_page(vcpu, &page, gpa))
+		*victim = page;
+	else
+		in_vain = true;
+	kvm_pv_mmio_budget_note(&pages->budget, in_vain);
+}
