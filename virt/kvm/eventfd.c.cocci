@@ -109,7 +109,7 @@ identifier kvm, bus_idx, args, i;
 @put@
 position p;
 expression eventfd;
-identifier f =~ "^(ioeventfd_release|kvm_(de)?assign_ioeventfd_idx)$";
+identifier f = {ioeventfd_release, kvm_assign_ioeventfd_idx, kvm_deassign_ioeventfd_idx};
 @@
  f(...)
  {
