@@ -21,7 +21,8 @@ from pvmmio.console import JobError, say, step
 
 FLAVOURS = {"cloud": "cloud-amd64", "generic": "amd64", "rt": "rt-amd64"}
 # Modules that the image has and that KVM needs, where the flavour has them.
-STOCK_MODULES = ("kvm", "kvm-intel", "kvm-amd", "irqbypass", "ccp")
+KVM_MODULES = ("kvm", "kvm-intel", "kvm-amd")
+STOCK_MODULES = (*KVM_MODULES, "irqbypass", "ccp")
 # What of the kernel's source pvmmio/build/headers.py reads.
 KVM_SOURCE = ("arch/x86/kvm", "virt/kvm", "arch/x86/include/asm/kvm_host.h",
               "include/linux/kvm_host.h")
@@ -84,7 +85,7 @@ def resolve(series, wanted, folder, asked=""):
         raise JobError(f"{asked or f'KERNEL_VERSION={wanted}'}: Debian offers no such version of"
                        f" linux-source-{series}; there is {', '.join(sorted(have))}")
     raise JobError(f"KERNEL={series}: Debian offers no linux-source-{series}; is"
-                   " bookworm-security among the package sources?")
+                   " bookworm-security, or trixie-security, among the package sources?")
 
 
 def release(series, version, flavour):
@@ -178,12 +179,32 @@ def fetch_for_modules(series, wanted, flavour, asked):
     return home, name
 
 
+def image_modules(raw):
+    """The modules of the image that lies unpacked in RAW: Debian 13 has all below usr."""
+    found = [path for top in ("lib/modules", "usr/lib/modules")
+             for path in sorted((raw / top).rglob("*.ko*"))]
+    if not found:
+        raise JobError(f"the kernel's image has no modules below {raw}; those of Debian 12 and"
+                       " 13 are known")
+    return found
+
+
 def unpack_module(path, where):
     """Copy the module PATH, decompressed if Debian compressed it."""
     if path.suffix == ".xz":
         (where / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
     else:
         shutil.copy(path, where)
+
+
+def take_stock(raw, where):
+    """Copy to WHERE Debian's own KVM, and what it needs, from the image in RAW."""
+    for path in image_modules(raw):
+        if path.name.split(".")[0] in STOCK_MODULES:
+            unpack_module(path, where)
+    for name in KVM_MODULES:
+        if not (where / f"{name}.ko").exists():
+            raise JobError(f"the kernel's image has no module {name}; take another FLAVOUR")
 
 
 def keep_headers(raw, source, where):
@@ -216,9 +237,7 @@ def fetch_flavour(version, flavour, name, home):
         shutil.copy(raw / f"boot/vmlinuz-{name}", whole / "vmlinuz")
         shutil.copy(raw / f"boot/config-{name}", whole / "config")
         shutil.copy(raw / f"usr/src/linux-headers-{name}/Module.symvers", whole)
-        for path in sorted((raw / f"lib/modules/{name}").rglob("*.ko*")):
-            if path.name.split(".")[0] in STOCK_MODULES:
-                unpack_module(path, whole / "stock")
+        take_stock(raw, whole / "stock")
         (whole / "release").write_text(name + "\n")
         whole.rename(home / flavour)
 

@@ -14,7 +14,7 @@ from pvmmio.lab import initramfs
 def modules_below(raw):
     """{module name: path} of the image that lies unpacked in RAW."""
     return {path.name.split(".")[0].replace("_", "-"): path
-            for path in (raw / "lib/modules").rglob("*.ko*")}
+            for path in debian.image_modules(raw)}
 
 
 def unpack(raw, names, where):

@@ -50,7 +50,7 @@ def install(needed):
         apt("update")
         apt("install", "-y", "--no-install-recommends", *names)
     except FileNotFoundError as error:
-        raise JobError(f"{error.filename} is missing; this needs Debian 12, and root or"
+        raise JobError(f"{error.filename} is missing; this needs Debian 12 or 13, and root or"
                        " sudo") from None
     return 0
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import tempfile
 import threading
 import unittest
@@ -18,6 +19,8 @@ PACKAGES = {
     "linux-image-6.12.117+deb12-amd64-unsigned": ["6.12.117-1~deb12u1"],
     "linux-image-6.12.117+deb12-rt-amd64-unsigned": ["6.12.117-1~deb12u1"],
     "linux-image-6.12.9+deb12-cloud-amd64-unsigned": ["6.12.9-1~deb12u1"],
+    "linux-image-6.12.90+deb13-amd64-unsigned": ["6.12.90-1"],
+    "linux-image-6.12.90+deb13.1-amd64-unsigned": ["6.12.90-2"],
 }
 
 
@@ -98,6 +101,45 @@ class DebianTest(unittest.TestCase):
                               ("rt", "-rt-amd64")):
             self.assertEqual(debian.release("6.12", "6.12.117-1~deb12u1", flavour),
                              "6.12.117+deb12" + name)
+
+    def test_two_releases_of_one_version(self):
+        for version, name in (("6.12.90-1", "deb13"), ("6.12.90-2", "deb13.1")):
+            self.assertEqual(debian.release("6.12", version, "generic"), f"6.12.90+{name}-amd64")
+
+
+class ImageTest(unittest.TestCase):
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.raw, self.where = Path(tmp.name) / "raw", Path(tmp.name) / "where"
+        self.where.mkdir()
+
+    def image(self, top, *names):
+        folder = self.raw / top / "6.12/kernel"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+
+    def taken(self):
+        debian.take_stock(self.raw, self.where)
+        return sorted(path.name for path in self.where.iterdir())
+
+    def test_both_releases_of_debian(self):
+        for top in ("lib/modules", "usr/lib/modules"):
+            with self.subTest(top=top):
+                self.image(top, "kvm.ko", "kvm-intel.ko", "kvm-amd.ko", "ccp.ko", "xfs.ko")
+                self.assertEqual(self.taken(), ["ccp.ko", "kvm-amd.ko", "kvm-intel.ko", "kvm.ko"])
+                shutil.rmtree(self.raw)
+
+    def test_no_modules_at_all(self):
+        self.image("modules", "kvm.ko")
+        with self.assertRaisesRegex(JobError, "has no modules below"):
+            self.taken()
+
+    def test_no_kvm(self):
+        self.image("usr/lib/modules", "kvm.ko", "kvm-intel.ko")
+        with self.assertRaisesRegex(JobError, "no module kvm-amd;"):
+            self.taken()
 
 
 if __name__ == "__main__":

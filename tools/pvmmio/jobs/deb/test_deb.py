@@ -25,7 +25,8 @@ class KernelsTest(unittest.TestCase):
                               check=False).returncode == 0
 
     def test_known_kernels(self):
-        for release in (RELEASE, "6.12.9+deb12-cloud-amd64", "6.12.117+deb12-rt-amd64"):
+        for release in (RELEASE, "6.12.9+deb12-cloud-amd64", "6.12.117+deb12-rt-amd64",
+                        "6.12.118+deb13-amd64", "6.12.90+deb13.1-cloud-amd64"):
             self.assertTrue(self.fits(release), release)
 
     def test_others_keep_their_own_kvm(self):

@@ -40,7 +40,7 @@ def suite():
         name, _, value = line.partition("=")
         if name == "VERSION_CODENAME":
             return value
-    raise JobError("/etc/os-release names no Debian release; this needs Debian 12")
+    raise JobError("/etc/os-release names no Debian release; this needs Debian 12 or 13")
 
 
 def key(packages):

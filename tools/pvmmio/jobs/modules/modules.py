@@ -14,7 +14,8 @@ from pathlib import Path
 from pvmmio.build import debian, headers
 from pvmmio.console import JobError, main, say
 
-RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb\d+-(\w+-)?amd64")
+# A second release of one version has a digit more, as in 6.12.90+deb13.1-amd64.
+RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb\d+(\.\d+)?-(\w+-)?amd64")
 SERIES = ("6.12",)
 NAMES = ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")
 
@@ -25,7 +26,7 @@ def split(release):
     if not parts:
         raise JobError(f"KVER={release}: that is no release of a Debian kernel for amd64, as"
                        " 'uname -r' says it, such as 6.12.117+deb12-amd64")
-    series, patch, kind = parts.groups()
+    series, patch, _, kind = parts.groups()
     flavours = {suffix: flavour for flavour, suffix in debian.FLAVOURS.items()}
     flavour = flavours.get(f"{kind or ''}amd64")
     if series not in SERIES or not flavour:

@@ -12,6 +12,7 @@ from pvmmio.jobs.modules import check, modules
 class ReleaseTest(unittest.TestCase):
     def test_no_release(self):
         for bad in ("", "6.12", "6.12.117", "6.12.117-amd64", "6.12.117+deb12-arm64",
+                    "6.12.90+deb13.-amd64", "6.12.90+deb13.x-amd64",
                     "6.12.117+deb12-amd64; true", "../6.12.117+deb12-amd64"):
             with self.assertRaisesRegex(JobError, "no release of a Debian kernel"):
                 modules.split(bad)
@@ -25,6 +26,11 @@ class ReleaseTest(unittest.TestCase):
         for kind, flavour in (("cloud-", "cloud"), ("", "generic"), ("rt-", "rt")):
             self.assertEqual(modules.split(f"6.12.117+deb12-{kind}amd64"),
                              ("6.12", "6.12.117", flavour))
+
+    def test_debian_13(self):
+        for release, version in (("6.12.118+deb13-cloud-amd64", "6.12.118"),
+                                 ("6.12.90+deb13.1-cloud-amd64", "6.12.90")):
+            self.assertEqual(modules.split(release), ("6.12", version, "cloud"))
 
 
 class CheckTest(unittest.TestCase):
