@@ -123,6 +123,8 @@ def add_lab(archive, options):
         archive.file(f"lab/{name}", read(os.path.join(GUEST, name)), 0o755)
     if options.command:
         archive.file("lab/command", ("exec " + shlex.join(options.command) + "\n").encode(), 0o644)
+    archive.file("lab/vendor-parameters",
+                 MACHINES[options.lab].VENDOR_PARAMETERS.encode() + b"\n", 0o644)
     for set_name, directory in options.kvm:
         add_kvm_set(archive, options.lab, set_name, directory)
     for source, destination in options.file:

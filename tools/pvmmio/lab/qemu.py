@@ -7,6 +7,7 @@ MODEL = "EPYC-v3"
 TITLE = "AMD"
 VENDOR = "AuthenticAMD"
 VENDOR_MODULE = "kvm-amd"
+VENDOR_PARAMETERS = ""
 KNOWN_SPLATS = ()
 # Options of lab.py that this machine can't take, and what it says then.
 UNSUPPORTED = {}

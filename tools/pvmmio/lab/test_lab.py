@@ -85,6 +85,11 @@ class Initramfs(InDirectory):
         self.assertTrue(whole.endswith(b"TRAILER!!!\0\0\0\0any bytes"))
         self.assertEqual((len(whole) - len(b"any bytes")) % 4, 0)
 
+    def test_parameters_that_the_machine_wants(self):
+        found = self.build(lab="intel")
+        self.assertEqual(found["lab/vendor-parameters"][1], b"enable_apicv=0\n")
+        self.assertEqual(self.build()["lab/vendor-parameters"][1], b"\n")
+
     def test_shell_has_no_command(self):
         self.assertNotIn("lab/command", self.build(command=[]))
 
