@@ -28,6 +28,8 @@ CASES ?=
 SEED ?=
 # For results: files that an image of "make stick" wrote.
 FILES ?=
+# For debian13: what make is told there, such as "test LAB=amd".
+JOB ?=
 
 # Before anything is built for a name that nobody knows,
 unknown = $(filter-out $(2),$(1))
@@ -39,8 +41,8 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 # or for a setting that none of the jobs heeds: $(2) are those that do,
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
-BUILDS := $(filter-out help packages htmldocs modules load unload results series deb clean,\
-	$(MAKECMDGOALS))
+BUILDS := $(filter-out help packages htmldocs modules load unload results series deb debian13 \
+	clean,$(MAKECMDGOALS))
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
@@ -55,6 +57,7 @@ $(call heeded,TIME,fuzz stress)
 $(call heeded,SEED,fuzz stress)
 $(call heeded,CASES,fuzz)
 $(call heeded,FILES,results)
+$(call heeded,JOB,debian13)
 $(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOALS)),\
 	$(error LAB=$(LAB): $(job) is for the AMD machine only)))
 $(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
@@ -73,7 +76,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
-.PHONY: unload stick test-stick results series test-series test-modules deb test-deb clean
+.PHONY: unload stick test-stick results series test-series test-modules deb test-deb debian13 clean
 
 help: ## list the jobs
 	@echo "usage: make JOB [LAB=intel|amd] [FLAVOUR=cloud|generic|rt] [KERNEL_VERSION=6.12.N]"
@@ -180,6 +183,9 @@ shell: build ## a shell on one machine, LAB=intel or LAB=amd
 		--kernel $(BUILT)/vmlinuz $(patsubst $(BUILT)/tests/%,--file $(BUILT)/tests/%,\
 		$(wildcard $(BUILT)/tests/*)) \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched
+
+debian13: packages ## run one of these jobs in a Debian 13, JOB="test LAB=amd": build/debian13/
+	@python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
 
 clean: ## remove what was built here; the cache outside stays
 	rm -rf build

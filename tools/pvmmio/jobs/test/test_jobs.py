@@ -62,7 +62,9 @@ class MakeTest(unittest.TestCase):
                                       ("TESTS=short", ("test",), ("regress", "test-kcsan")),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
                                       ("CASES=5", ("stress",), ("fuzz",)),
-                                      ("FILES=a.json", ("stick", "bench"), ("results",))):
+                                      ("FILES=a.json", ("stick", "bench"), ("results",)),
+                                      ("JOB=test", ("test", "build"), ("debian13",)),
+                                      ("LAB=amd", ("debian13",), ("test",))):
             for job in jobs:
                 self.assert_refused(f"{job} takes no {setting.partition('=')[0]}", job, setting)
             for job in others:
