@@ -65,9 +65,14 @@ asm(".pushsection .text\n"
 void guest_log_fault(struct ex_regs *regs)
 {
 	/* The CPU pushed RSP next to RFLAGS. */
-	u64 *rsp = (u64 *)&regs->rflags + 1, cr2;
+	u64 *rsp = (u64 *)&regs->rflags + 1, cr2 = 0;
 
-	asm volatile("mov %%cr2, %0" : "=r"(cr2));
+	/*
+	 * QEMU 10 takes any read of a control register for one of CR0, which KVM
+	 * wants to know of without NPT, and decodes.
+	 */
+	if (regs->vector == PF_VECTOR)
+		asm volatile("mov %%cr2, %0" : "=r"(cr2));
 	guest_log(regs->vector);
 	guest_log(regs->error_code);
 	guest_log(cr2);
