@@ -41,8 +41,8 @@ $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(F
 # or for a setting that none of the jobs heeds: $(2) are those that do,
 heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
 	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
-BUILDS := $(filter-out help packages htmldocs modules load unload results series deb debian13 \
-	clean,$(MAKECMDGOALS))
+BUILDS := $(filter-out help packages htmldocs update-docs modules load unload results series deb \
+	debian13 clean,$(MAKECMDGOALS))
 AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
@@ -63,6 +63,7 @@ $(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOAL
 $(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
 	$(error LAB=host: that is for bench only)))
 
+
 # or for what should be a number; a seed is in hexadecimal, too.
 number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
 	grep -Evx '[1-9][0-9]*|0x[0-9a-f]+'),$(error $(1)=$($(1)): that is not a positive number)))
@@ -74,7 +75,7 @@ export PYTHONPATH := $(CURDIR)/tools$(if $(PYTHONPATH),:$(PYTHONPATH))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build e2e nested bench profile test fuzz stress
+.PHONY: help packages build e2e nested bench update-docs profile test fuzz stress
 .PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
 .PHONY: unload stick test-stick results series test-series test-modules deb test-deb debian13 clean
 
@@ -102,9 +103,10 @@ bench: build ## measure every doorbell, stock beside patched, and print the tabl
 	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
 	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results amd
-	@python3 -m pvmmio.jobs.bench.page build/results Documentation/virt/kvm/x86
-	@python3 -m pvmmio.jobs.bench.picture build/results/bench.json Documentation/virt/kvm/x86
 endif
+
+update-docs: packages ## bring what "make bench" measured into README and the reference pages
+	@python3 -m pvmmio.jobs.bench.update build/cloud build/results .
 
 profile: build ## where a doorbell's instructions go, by step (emulated machines, one CPU)
 	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"

@@ -8,17 +8,18 @@ BUILT is a folder that pvmmio/build/kernel.py made.  LAB names lab machines
 Writes RESULTS/bench.json, a list of objects
   {"lab", "kernel", "kvm": "stock"|"patched", "case", "ioeventfds", "min",
    "median", "p99", "samples", "unit", "layout": "spread"|"same", "address_spaces",
-   "pcid", "places"}
-where a case that ends in _listener or _wake had a thread asleep on the eventfd.
-The guest rang in turn from so many "address_spaces" (1 unless told), each with a
-PCID if "pcid" (false unless told), and from so many "places" with the same code
-(1 unless told).
-For LAB host, RESULTS/host.json has both KVMs that were loaded one after the other, in
-the form of a stick's results.  And RESULTS/scale.json, a list of objects
+   "pcid", "places", "tree"}
+where "tree" names the sources, see origin.py, and a case that ends in _listener or
+_wake had a thread asleep on the eventfd.  The guest rang in turn from so many
+"address_spaces" (1 unless told), each with a PCID if "pcid" (false unless told), and
+from so many "places" with the same code (1 unless told).  And RESULTS/scale.json, a
+list of objects
   {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
    "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones"}
 where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
 many came or went beside ioeventfds that stayed.
+For LAB host, both have the KVMs that were loaded one after the other on this machine,
+and so has RESULTS/host.json, in the form of a stick's results.
 """
 import fcntl
 import json
@@ -29,9 +30,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from pvmmio.console import JobError, main, say
-from pvmmio.jobs.bench import table
+from pvmmio.jobs.bench import origin, table
+from pvmmio.jobs.bench.progress import Progress
 from pvmmio.jobs.stick import host
 from pvmmio.lab import fleet
+from pvmmio.lab.known import MACHINES
 
 KVM_CHECK_EXTENSION = 0xae03
 KVM_CAP_X86_PV_MMIO = 0x70766d01
@@ -41,9 +44,11 @@ PROGRAMS = ("doorbell_bench", "ioeventfd_scale_bench")
 LIBRARY_SAYS = "Random seed: "
 
 
-def rang_from(figure):
-    """From where the guest rang, if it isn't one address space and one place of code."""
-    said = ""
+def what_is_special(figure):
+    """What tells a figure from others of its case: how many rang from where, among what."""
+    said = f", {figure['zones']} zones" if figure.get("zones") else ""
+    if figure.get("ringing_vcpus"):
+        said += f", while {figure['ringing_vcpus']} vCPUs ring"
     if table.of(figure, "address_spaces") > 1 or table.of(figure, "pcid"):
         said += f", {table.of(figure, 'address_spaces')} address spaces"
     if table.of(figure, "pcid"):
@@ -58,27 +63,36 @@ class Results:
 
     def __init__(self, kernel):
         self.kernel = kernel
+        self.tree = origin.tree()
         self.kvm = {}
+        self.progress = {}
         self.rows = []
         self.scale = []
 
     def line(self, machine, text):
         if text.startswith("kvm "):
             self.kvm[machine.name] = text.split()[1]
+        elif text.startswith("part "):
+            self.part(machine.name, *text.removeprefix("part ").split(maxsplit=1))
         elif text.startswith("{"):
             self.add(machine.name, self.kvm[machine.name], json.loads(text))
         elif text and not text.startswith(LIBRARY_SAYS):
             say(f"{machine.name}: {text}")
 
+    def part(self, lab, name, which):
+        usual = getattr(MACHINES.get(lab), "BENCH_SECONDS", {})
+        far = self.progress.setdefault(lab, Progress(usual)).begin(name)
+        say(f"{lab}: {self.kvm[lab]}: part {which}, {name}; {far}")
+
     def add(self, lab, kvm, figure):
         if "skipped" in figure:
             say(f"{lab}: {kvm}: {figure['case']}: skipped: {figure['skipped']}")
             return
-        row = {"lab": lab, "kernel": self.kernel, "kvm": kvm, **figure}
+        row = {"lab": lab, "kernel": self.kernel, "kvm": kvm, **figure, "tree": self.tree}
         what, value, rows = figure["case"], "median", self.rows
         if "operation" in figure:
             what, value, rows = f"{figure['operation']} {what}", "per_operation", self.scale
-        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}{rang_from(figure)}:"
+        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}{what_is_special(figure)}:"
             f" {figure[value]} {figure['unit']}")
         rows.append(row)
 
@@ -105,18 +119,31 @@ def host_kvm():
     return "patched" if ours else "stock"
 
 
+def stream(process, on_line):
+    for text in process.stdout:
+        on_line(text.rstrip("\n"))
+    return process.stderr.read()
+
+
 def bench_host(built):
+    """The figures that it came to, and why there aren't more."""
     results = Results(os.uname().release)
     this = SimpleNamespace(name="host")
     results.line(this, f"kvm {host_kvm()}")
-    run = subprocess.run(["sh", SCRIPT, "measure"], capture_output=True, text=True, check=False,
-                         env={**os.environ, "BIN": str(built / "tests"), "UNIT": "cycles"})
-    for text in run.stdout.splitlines():
-        results.line(this, text)
-    if run.returncode:
-        why = run.stderr.strip().splitlines() or ["no reason given"]
-        raise JobError(f"LAB=host: the benchmark failed: {why[-1]}")
-    return results
+    environment = {**os.environ, "BIN": str(built / "tests"), "UNIT": "cycles", "PROGRESS": "y"}
+    with subprocess.Popen(["sh", SCRIPT, "measure"], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.PIPE, env=environment) as run:
+        said = stream(run, lambda text: results.line(this, text))
+    why = said.strip().splitlines() or ["no reason given"]
+    return results, f"LAB=host: the benchmark failed: {why[-1]}" if run.returncode else ""
+
+
+def keep_host(results, folder):
+    """Put the figures beside those of the other KVM, measured on this machine before."""
+    merged = host.write(folder / "host.json", results.rows, results.scale)
+    rows = [{name: value for name, value in row.items() if name != "round"}
+            for row in merged["rows"]]
+    results.rows, results.scale = rows, merged["scale"]
 
 
 def write_results(path, rows):
@@ -135,15 +162,17 @@ def bench(argv):
     if lab != "host" and not labs:
         raise JobError(f"LAB={lab}: no such machine; there is"
                        f" {', '.join(fleet.MACHINES)}, host")
-    results = bench_host(built) if lab == "host" else bench_labs(labs, built)
+    results, failed = bench_host(built) if lab == "host" else (bench_labs(labs, built), "")
     if not results.rows:
-        raise JobError("the benchmark printed no figure")
+        raise JobError(failed or "the benchmark printed no figure")
+    if lab == "host":
+        keep_host(results, folder)
     write_results(folder / "bench.json", results.rows)
     if results.scale:
         write_results(folder / "scale.json", results.scale)
-    if lab == "host":
-        host.write(folder / "host.json", results.rows, results.scale)
     print(table.render(results.rows, results.scale))
+    if failed:
+        raise JobError(f"{failed}; the figures above are what it came to")
     return 0
 
 

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Draw what a doorbell costs, and how that grows, from the benchmark's figures.
+"""Pictures of what a doorbell costs, and how that grows, from the benchmark's figures.
 
-usage: picture.py BENCH.JSON FOLDER
-
-Writes pv-mmio-doorbells.svg and pv-mmio-growth.svg to FOLDER, if the figures are
-those of both emulated machines: others have units that don't compare.
+Both panels of a picture have one scale, and say that their machine is emulated: its
+figures are instructions, and those of others have units that don't compare.
 """
-import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 
-from pvmmio.console import JobError, main, say
+from pvmmio.console import JobError, say
 from pvmmio.jobs.bench import table
 from pvmmio.lab.known import MACHINES
 
@@ -28,14 +23,17 @@ TAG = "<!-- SPDX-License-Identifier: GPL-2.0-only -->"
 BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
 NOT_MEASURED = "NaN"
 
+# Lines that are closer than this would hide each other, so one stands for all of them.
+CLOSE = 0.02
+
 HEAD = """
 set terminal svg size {width},{height} noenhanced font "sans-serif,13" background "white"
 set encoding utf8
-set multiplot layout 1,{panels} title "{title}\\nLinux {kernel}, median of {samples} samples or more"
+set multiplot layout 1,{panels} title "{title}\\nLinux {kernel}, emulated machines, \
+median of {samples} samples or more"
 set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror
-set yrange [0:*]
 set ylabel "{unit}"
 set key outside below
 """
@@ -48,54 +46,84 @@ def median_of(rows, **wanted):
     return NOT_MEASURED
 
 
-def head(rows, title):
+def head(rows, title, height):
     some = rows[0]
-    return HEAD.format(width=1000, height=520, panels=len(LABS), unit=some["unit"],
+    return HEAD.format(width=1000, height=height, panels=len(LABS), unit=some["unit"],
                        samples=min(row["samples"] for row in rows),
                        kernel=some["kernel"], title=title)
 
 
+def value_label(place, value):
+    """The figure above its bar, or that there is none."""
+    known = value != NOT_MEASURED
+    return (f"set label \"{value if known else 'n/a'}\" at first {place:.4f},"
+            f"{value if known else 0} center offset 0,0.5 font \",10\"\n")
+
+
 def bars(rows):
     """One ioeventfd: a pair of bars for each way, stock and patched."""
-    script = head(rows, "One doorbell, as the guest waits for it")
-    script += ("set style data histogram\nset style histogram clustered gap 1\n"
+    rows = [row for row in rows if row["ioeventfds"] == 1]
+    script = head(rows, "One doorbell, as the guest waits for it", 520)
+    script += (f"set yrange [0:{1.1 * max(row['median'] for row in rows):.0f}]\n"
+               "set style data histogram\nset style histogram clustered gap 1\n"
                "set style fill solid border -1\nset xtics rotate by -25\n")
     for lab, name in LABS.items():
-        script += f"set title \"{name}\"\n$data << END\n"
-        for case, way in WAYS.items():
-            values = [median_of(rows, lab=lab, case=case, kvm=kvm, ioeventfds=1)
-                      for kvm in COLOURS]
-            script += f"\"{way}\" {values[0]} {values[1]}\n"
+        script += f"unset label\nset title \"{name}, emulated\"\n"
+        lines = ""
+        for place, (case, way) in enumerate(WAYS.items()):
+            values = [median_of(rows, lab=lab, case=case, kvm=kvm) for kvm in COLOURS]
+            lines += f"\"{way}\" {values[0]} {values[1]}\n"
+            script += value_label(place - 1 / 6, values[0]) + value_label(place + 1 / 6, values[1])
         plots = ", ".join(f"$data using {index + 2}:xtic(1) title \"{kvm}\""
                           f" lc rgb \"{colour}\""
                           for index, (kvm, colour) in enumerate(COLOURS.items()))
-        script += f"END\nplot {plots}\n"
-    return script
+        script += f"$data << END\n{lines}END\nplot {plots}\n"
+    return script + "unset label\n"
+
+
+def are_close(some, others):
+    """Whether two lines, lists of values, can't be told apart in the picture."""
+    return all(one == other or (NOT_MEASURED not in (one, other)
+                                and abs(one - other) <= CLOSE * max(one, other))
+               for one, other in zip(some, others))
+
+
+def growth_lines(rows, counts):
+    """(ways, KVM, values by number of ioeventfds) of each line that can be told apart."""
+    lines = []
+    for kvm in COLOURS:
+        for case in WAYS:
+            values = [median_of(rows, case=case, kvm=kvm, ioeventfds=count) for count in counts]
+            if set(values[1:]) <= {NOT_MEASURED}:
+                continue
+            line = next((line for line in lines
+                         if line[1] == kvm and are_close(line[2], values)), None)
+            if line:
+                line[0].append(case)
+            else:
+                lines.append(([case], kvm, values))
+    return lines
 
 
 def growth(rows):
     """A line for each way that was measured among many ioeventfds."""
     rows = [row for row in rows if row["layout"] == "spread"]
     counts = sorted({row["ioeventfds"] for row in rows})
-    columns = [(case, kvm) for case in WAYS for kvm in COLOURS
-               if any(row["case"] == case and row["kvm"] == kvm and row["ioeventfds"] > 1
-                      for row in rows)]
-    script = head(rows, "One doorbell among others, each at its own address;"
-                        " dotted is stock, solid is patched")
-    script += ("set key maxrows 2\nset logscale xy\nset yrange [500:*]\nset xlabel \"ioeventfds\"\n"
-               f"set xtics ({', '.join(map(str, counts))})\n")
+    medians = [row["median"] for row in rows]
+    script = head(rows, "One doorbell among others, each at its own address", 640)
+    script += (f"set key maxcols 1 left font \",11\"\nset logscale xy\n"
+               f"set yrange [{min(medians) / 1.2:.0f}:{max(medians) * 1.2:.0f}]\n"
+               f"set xlabel \"ioeventfds\"\nset xtics ({', '.join(map(str, counts))})\n")
     for lab, name in LABS.items():
-        script += f"set title \"{name}\"\n$data << END\n"
-        for count in counts:
-            values = [median_of(rows, lab=lab, case=case, kvm=kvm, ioeventfds=count)
-                      for case, kvm in columns]
-            script += " ".join(map(str, [count, *values])) + "\n"
-        # Both lines of a way have its colour, and one entry: the legend is to stay small.
+        lines = growth_lines([row for row in rows if row["lab"] == lab], counts)
+        script += f"set title \"{name}, emulated\"\n$data << END\n"
+        for index, count in enumerate(counts):
+            script += " ".join([str(count), *(str(values[index]) for *_, values in lines)]) + "\n"
         plots = ", ".join(f"$data using 1:{index + 2} with linespoints pt 7 ps 0.5 lw 2"
-                          f" lc rgb \"{LINES[list(WAYS).index(case)]}\" " +
-                          (f"dt 1 title \"{WAYS[case]}\"" if kvm == "patched"
-                           else "dt 3 notitle")
-                          for index, (case, kvm) in enumerate(columns))
+                          f" lc rgb \"{LINES[list(WAYS).index(cases[0])]}\""
+                          f" dt {1 if kvm == 'patched' else 3}"
+                          f" title \"{kvm}: {'; '.join(WAYS[case] for case in cases)}\""
+                          for index, (cases, kvm, _) in enumerate(lines))
         script += f"END\nplot {plots}\n"
     return script
 
@@ -117,29 +145,8 @@ def draw(script, path):
     say(f"picture: {path}")
 
 
-def comparable(rows):
-    """The ordinary figures without listeners, if both machines have measured both sets."""
+def draw_all(rows, folder):
+    """pv-mmio-doorbells.svg and pv-mmio-growth.svg, of the ordinary figures without listeners."""
     rows = [row for row in rows if row["case"] in WAYS and table.is_ordinary(row)]
-    measured = {(row["lab"], row["kvm"]) for row in rows}
-    same = {(row["kernel"], row["unit"]) for row in rows}
-    complete = measured == {(lab, kvm) for lab in LABS for kvm in COLOURS}
-    return rows if complete and len(same) == 1 else []
-
-
-def picture(argv):
-    source, folder = Path(argv[0]), Path(argv[1])
-    try:
-        rows = comparable(json.loads(source.read_text()))
-    except (ValueError, KeyError, TypeError):
-        raise JobError(f"{source}: these are no figures; run 'make bench' again") from None
-    if not rows:
-        say("pictures: left as they are, they are drawn when both emulated machines are"
-            " measured ('make bench')")
-        return 0
     draw(bars(rows), folder / "pv-mmio-doorbells.svg")
     draw(growth(rows), folder / "pv-mmio-growth.svg")
-    return 0
-
-
-if __name__ == "__main__":
-    main(picture, sys.argv[1:], (2,), __doc__)

@@ -7,7 +7,7 @@ BUILT is a folder that pvmmio/build/kernel.py made; LAB names emulated machines,
 is left out.  Each machine has one CPU, and logs each instruction that it executes.
 Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
   {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...],
-   "steps": {step: instructions, ...}, "costly": {kind: instructions, ...}}
+   "steps": {step: instructions, ...}, "costly": {kind: instructions, ...}, "tree"}
 with functions in the order in which they are first executed, steps as in steps.py, and
 kinds as in costly.py.
 """
@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pvmmio.console import JobError, main, say
-from pvmmio.jobs.bench import costly, table
+from pvmmio.jobs.bench import costly, origin, table
 from pvmmio.jobs.bench.bench import write_results
 from pvmmio.jobs.bench.steps import Steps
 from pvmmio.jobs.bench.trace import KERNEL, TRACERS
@@ -126,6 +126,7 @@ class Profile:
         for case, where in self.cases.items():
             functions = collections.Counter(name for name, _ in where)  # As first seen.
             yield {"lab": self.lab, "kernel": kernel, "kvm": "patched", "case": case,
+                   "tree": origin.tree(),
                    "total": len(where), "functions": list(functions.items()),
                    "steps": steps.count(where), "costly": self.costly[case]}
 

@@ -2,24 +2,27 @@
 """The tables: the seed's of 2013 beside today's figures, then what else was measured.
 
 That is growth, listeners, other stores, exits that are no doorbell, many address spaces,
-many places of code, and registration.
+many places of code, and registration.  A table is a list of lines, none of which is
+longer than WIDTH; a title comes first, between empty lines.
 """
-
 import itertools
+import textwrap
+
+WIDTH = 100
 
 # How the guest rings, and what the seed measured in 2013, in cycles.
 CASES = {
-    "outw": ("port I/O", 1737),
-    "movw": ("memory I/O, DATAMATCH", 4341),
-    "movw_wildcard": ("memory I/O, length 0", None),
+    "outw": ("port", 1737),
+    "movw": ("store, DATAMATCH", 4341),
+    "movw_wildcard": ("store, length 0", None),
     "hc_mmio_write": ("hypercall that rings", 1566),
     "movw_fast": ("fixed instruction", 1817),
-    "movw_userspace": ("memory I/O, VMM's device", None),
+    "movw_userspace": ("store, VMM's device", None),
     "movw_fast_userspace": ("fixed instruction, VMM's", None),
     "exit_floor": ("exit re-entered at once", None),
     "vmcall": ("unknown hypercall", None),
     "cpuid": ("cpuid", None),
-    "l2_movw": ("memory I/O, DATAMATCH, from L2", None),
+    "l2_movw": ("store, DATAMATCH, L2", None),
     "l2_movw_fast": ("fixed instruction, L2", None),
 }
 # Stores that ring as well, in another way than drivers do.
@@ -48,6 +51,8 @@ REFERENCE = ("stock", "outw")
 # How ioeventfds are registered, for ioeventfd_scale_bench.
 SCALE_CASES = ("pio", "mmio", "mmio_wildcard")
 LAYOUTS = ("spread", "same")
+# What to believe of a ratio of figures that an emulator's TSC gives.
+RATIO = "; of instructions, not of cycles"
 NOT_POSSIBLE = "one address takes one ioeventfd of length 0"
 
 
@@ -56,6 +61,10 @@ def group_by(rows, *members):
     for row in rows:
         groups.setdefault(tuple(row[member] for member in members), []).append(row)
     return groups
+
+
+def heading(text):
+    return ["", *textwrap.wrap(text, WIDTH), ""]
 
 
 def cell(row):
@@ -75,23 +84,22 @@ def seed_lines(group):
                    cell(patched), ratio(patched, reference))
 
 
-def align(table):
-    """Columns as wide as their widest cell; numbers to the right."""
+def align(table, words=2):
+    """Columns as wide as their widest cell; to the right after the first ones, of WORDS."""
     widths = [max(map(len, column)) for column in zip(*table)]
     for row in table:
-        yield "  ".join(text.ljust(width) if index < 2 else text.rjust(width)
+        yield "  ".join(text.ljust(width) if index < words else text.rjust(width)
                         for index, (text, width) in enumerate(zip(row, widths))).rstrip()
 
 
 def seed_table(rows):
     """One ioeventfd, nobody listening, beside the seed's figures."""
-    some, out = rows[0], []
-    out.append(f"\n{some['lab']}: Linux {some['kernel']}, {some['ioeventfds']} ioeventfd(s),"
-               f" median (min) of {some['samples']} samples, in {some['unit']}; 2013 in cycles\n")
-    head = ("case", "how the guest rings", "2013", f"stock {some['unit']}", "/outw",
-            f"patched {some['unit']}", "/outw")
+    some = rows[0]
+    title = (f"{some['lab']}: Linux {some['kernel']}, {some['ioeventfds']} ioeventfd(s), median"
+             f" (min) of {some['samples']} samples, in {some['unit']}; 2013 in cycles")
+    head = ("case", "how the guest rings", "2013", "stock", "/outw", "patched", "/outw")
     group = {(row["kvm"], row["case"]): row for row in rows}
-    return out + list(align([head, *seed_lines(group)]))
+    return [*heading(title), *align([head, *seed_lines(group)])]
 
 
 def counts_of(rows):
@@ -99,29 +107,27 @@ def counts_of(rows):
 
 
 def growth_lines(rows, names, counts, value):
-    """A line for each name and layout, with one column for each set and count."""
+    """A line for each name, layout and set, with one column for each count."""
     found = {(row["case"], row["layout"], row["kvm"], row["ioeventfds"]): row for row in rows}
-    for name in names:
-        for layout in LAYOUTS:
-            # A single one lies nowhere else than it would among others.
-            got = [found.get((name, layout, kvm, count)) or
-                   (count == 1 and found.get((name, "spread", kvm, 1)))
-                   for kvm in SETS for count in counts]
-            if any(row and row["layout"] == layout for row in got):
-                yield (name, layout, *(str(row[value]) if row else "-" for row in got))
+    for name, layout, kvm in itertools.product(names, LAYOUTS, SETS):
+        # A single one lies nowhere else than it would among others.
+        got = [found.get((name, layout, kvm, count)) or
+               (count == 1 and found.get((name, "spread", kvm, 1))) for count in counts]
+        if any(row and row["layout"] == layout for row in got):
+            yield (name, layout, kvm, *(str(row[value]) if row else "-" for row in got))
 
 
 def grow(title, rows, names, value):
     counts = counts_of(rows)
-    head = ("case", "layout", *(f"{kvm} {count}" for kvm in SETS for count in counts))
-    return [f"\n{title}\n", *align([head, *growth_lines(rows, names, counts, value)])]
+    head = ("case", "layout", "KVM", *map(str, counts))
+    return [*heading(title), *align([head, *growth_lines(rows, names, counts, value)], 3)]
 
 
 def growth_table(rows):
     some = min(rows, key=lambda row: row["samples"])
     out = grow(f"{some['lab']}: one doorbell among others, each at its own address (spread) or all"
-               f" at one (same), median of {some['samples']} samples or more,"
-               f" in {some['unit']}, by number of ioeventfds", rows, CASES, "median")
+               f" at one (same), by number of ioeventfds: median of {some['samples']} samples or"
+               f" more, in {some['unit']}", rows, CASES, "median")
     return out + [f"movw_wildcard, same: not measured: {NOT_POSSIBLE}"]
 
 
@@ -137,11 +143,11 @@ def listener_table(rows):
     head = ("case", "how the guest rings", "stock ring", "stock wake", "patched ring",
             "patched wake")
     group = {(row["kvm"], row["case"]): row for row in rows}
-    return [f"\n{some['lab']}: with a thread asleep in epoll on the eventfd, median (min) of"
-            f" {some['samples']} samples, in {some['unit']}\n",
+    return [*heading(f"{some['lab']}: with a thread asleep in epoll on the eventfd, median (min) of"
+                     f" {some['samples']} samples, in {some['unit']}"),
             *align([head, *listener_lines(group)]),
             "ring: what the guest pays; on one CPU that thread's run is mostly part of it",
-            "wake: from the guest's TSC ahead of the access to the thread with the count read"]
+            "wake: from the guest's TSC before the access to the thread with the count read"]
 
 
 def zone_table(title, rows):
@@ -152,20 +158,18 @@ def zone_table(title, rows):
 
 def scale_tables(rows):
     """Registration and removal, for each machine."""
-    out = []
     for (lab, operation, ringing), some in group_by(rows, "lab", "operation",
                                                     "ringing_vcpus").items():
         meanwhile = f"while {ringing} vCPUs ring" if ringing else "while no vCPU runs"
-        how = f"{meanwhile}, mean in {some[0]['unit']}, waits included, by number of ioeventfds"
+        how = f"{meanwhile}, by number of ioeventfds: mean in {some[0]['unit']}, waits included"
         zones = [row for row in some if row.get("zones", 0)]
         plain = [row for row in some if row not in zones]
         if plain:
-            out += grow(f"{lab}: to {operation} one ioeventfd of many, {how}", plain, SCALE_CASES,
-                        "per_operation")
+            yield grow(f"{lab}: to {operation} one ioeventfd of many, {how}", plain, SCALE_CASES,
+                       "per_operation") + ["-: not measured; ports go the same way as memory"]
         if zones:
-            out += zone_table(f"{lab}: to {operation} one of many zones of coalesced MMIO, beside"
-                              f" ioeventfds (spread) or over all of them (same), {how}", zones)
-    return out + ["-: not measured; ports go the same way as memory"] if out else out
+            yield zone_table(f"{lab}: to {operation} one of many zones of coalesced MMIO, beside"
+                             f" ioeventfds (spread) or over all of them (same), {how}", zones)
 
 
 def compared_table(rows, cases, title):
@@ -177,8 +181,8 @@ def compared_table(rows, cases, title):
         if stock or patched:
             lines.append((case, how, cell(stock), cell(patched), ratio(patched, stock, 3)))
     head = ("case", "what it is", *SETS, "patched/stock")
-    return [f"\n{some['lab']}: {title}, median (min) of {some['samples']} samples,"
-            f" in {some['unit']}\n", *align([head, *lines])] if lines else []
+    return [*heading(f"{some['lab']}: {title}, median (min) of {some['samples']} samples,"
+                     f" in {some['unit']}"), *align([head, *lines])] if lines else []
 
 
 def of(row, member):
@@ -208,8 +212,8 @@ def round_table(rows, what, member, *more):
     if not rows:
         return []
     numbers = sorted({of(row, member) for row in rows})
-    return [f"\n{rows[0]['lab']}: one doorbell by number of {what} that ring in turn,"
-            f" median, in {rows[0]['unit']}\n",
+    return [*heading(f"{rows[0]['lab']}: one doorbell by number of {what} that ring in turn,"
+                     f" median, in {rows[0]['unit']}"),
             *align([("case", "KVM", *map(str, numbers)),
                     *round_lines(rows, member, numbers)])]
 
@@ -233,17 +237,19 @@ def split(rows):
     return [row for row in plain if row["ioeventfds"] == few], plain, listener
 
 
+def tables_of(rows):
+    """All tables of one machine's figures, those of registration not among them."""
+    seed, plain, listener = split(rows)
+    grown = {row["case"] for row in plain if row not in seed}
+    yield seed_table(seed) + ["/outw: ratio to stock outw on the same machine, of medians"
+                              + (RATIO if seed[0]["unit"] == "instructions" else "")]
+    if grown:  # Its first column is the seed's table's.
+        yield growth_table([row for row in plain if row["case"] in grown])
+    if listener:
+        yield listener_table(listener)
+    yield from more_tables(rows)
+
+
 def render(rows, scale=()):
-    out = []
-    for machine in group_by(rows, "lab").values():
-        seed, plain, listener = split(machine)
-        grown = {row["case"] for row in plain if row not in seed}
-        out += seed_table(seed)
-        out.append("/outw: ratio to stock outw on the same machine, of medians")
-        if grown:  # Its first column is the seed's table's.
-            out += growth_table([row for row in plain if row["case"] in grown])
-        if listener:
-            out += listener_table(listener)
-        for lines in more_tables(machine):
-            out += lines
-    return "\n".join(out + scale_tables(scale))
+    tables = [lines for machine in group_by(rows, "lab").values() for lines in tables_of(machine)]
+    return "\n".join("\n".join(lines) for lines in [*tables, *scale_tables(scale)])

@@ -7,9 +7,11 @@ import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 from pvmmio.console import JobError
-from pvmmio.jobs.bench import bench, table
+from pvmmio.jobs.bench import bench, origin, table
+from pvmmio.jobs.bench.progress import Progress
 
 FIGURE = {"ioeventfds": 1, "layout": "spread", "min": 90, "median": 100, "samples": 8,
           "unit": "instructions"}
@@ -40,7 +42,8 @@ class BenchTest(unittest.TestCase):
     def test_rows_say_where_they_are_from(self):
         rows = self.both()
         self.assertEqual(rows[1], {"lab": "amd", "kernel": "6.12.1", "kvm": "patched",
-                                   "case": "movw_fast", **FIGURE, "median": 60})
+                                   "case": "movw_fast", **FIGURE, "median": 60,
+                                   "tree": origin.tree()})
 
     def test_skipped_case_is_told_but_no_figure(self):
         self.assertEqual(self.results("kvm stock", '{"case": "outw", "skipped": "no PIO"}'), [])
@@ -56,7 +59,12 @@ class BenchTest(unittest.TestCase):
         self.assertRegex("\n".join(fast), r"60 \(90\) +-$|60 \(90\) +-\n")
 
     def test_unit_is_named(self):
-        self.assertIn("stock instructions", table.render(self.both()))
+        self.assertIn("samples, in instructions", table.render(self.both()))
+
+    def test_ratios_are_of_instructions(self):
+        self.assertIn("of instructions, not of cycles", table.render(self.both()))
+        cycles = [{**row, "unit": "cycles"} for row in self.both()]
+        self.assertNotIn("not of cycles", table.render(cycles))
 
     def test_file_is_a_list_of_objects(self):
         with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stderr(io.StringIO()):
@@ -66,12 +74,13 @@ class BenchTest(unittest.TestCase):
 
     def test_growth_has_a_column_for_each_count(self):
         text = self.figures(ioeventfds=4096, median=105)
-        self.assertRegex(text, r"stock 1 +stock 4096 +patched 1 +patched 4096\n"
-                               r"outw +spread +100 +105 +100 +105\n")
+        self.assertRegex(text, r"KVM +1 +4096\n"
+                               r"outw +spread +stock +100 +105\n"
+                               r"outw +spread +patched +100 +105\n")
 
     def test_single_ioeventfd_stands_for_both_layouts(self):
         text = self.figures(ioeventfds=4096, median=105, layout="same")
-        self.assertRegex(text, r"outw +same +100 +105 +100 +105\n")
+        self.assertRegex(text, r"outw +same +stock +100 +105\noutw +same +patched +100 +105\n")
         self.assertIn("movw_wildcard, same: not measured", text)
 
     def test_no_growth_without_growing(self):
@@ -83,7 +92,7 @@ class BenchTest(unittest.TestCase):
         seed, listener = table.render(self.results("kvm stock", *lines)).split("asleep")
         self.assertIn("100 (90)", seed)
         self.assertNotIn("100 (20)", seed)
-        self.assertRegex(listener, r"outw +port I/O +100 \(20\) +100 \(30\) +- +-")
+        self.assertRegex(listener, r"outw +port +100 \(20\) +100 \(30\) +- +-")
 
     def rounds(self, *variants):
         """A table of movw_fast with each of VARIANTS, stock and patched, after the usual row."""
@@ -129,31 +138,104 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(others, r"movw_off +feature turned off, DATAMATCH +100 \(90\) +- +-\n")
         self.assertRegex(others, r"out_pic +out, to KVM's PIC +100 \(90\) +110 \(90\) +1\.100$")
 
-    def test_new_tables_have_100_columns_at_most(self):
+    def test_no_line_is_longer_than_100_columns(self):
         lines = [json.dumps({"case": case, **FIGURE, "median": 99999, "min": 99999, **some})
                  for case in (*table.CASES, *table.OTHER_STORES, *table.NO_DOORBELLS)
                  for some in ({}, {"address_spaces": 1024, "pcid": True}, {"address_spaces": 2},
-                              {"address_spaces": 64}, {"address_spaces": 128}, {"places": 1024})]
-        for lines in table.more_tables(self.results("kvm stock", *lines, "kvm patched", *lines)):
-            self.assertLessEqual(max(map(len, lines)), 100)
+                              {"address_spaces": 64}, {"address_spaces": 128}, {"places": 1024},
+                              {"ioeventfds": 256}, {"ioeventfds": 4096, "layout": "same"})]
+        lines += [json.dumps({"case": case + suffix, **FIGURE, "median": 99999, "min": 99999})
+                  for case in ("movw_wildcard", "hc_mmio_write", "l2_movw", "l2_movw_fast")
+                  for suffix in ("_listener", "_wake")]
+        lines += [json.dumps({**SCALE, "case": case, "ioeventfds": count, "zones": zones,
+                              "per_operation": 9999999})
+                  for case, zones in (("mmio_wildcard", 0), ("zone", 990))
+                  for count in (1, 16, 256, 2000, 4096)]
+        rows = self.results("kvm stock", *lines, "kvm patched", *lines)
+        rows = [{**row, "kernel": "6.12.117+deb12-cloud-amd64", "lab": "intel"} for row in rows]
+        text = table.render(rows, self.scale)
+        self.assertGreater(len(text.splitlines()), 100)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+        self.assertLessEqual(max(map(len, self.said.getvalue().splitlines())), 100)
+
+    def test_one_label_never_stands_for_two_figures(self):
+        more = [{"zones": 100}, {"zones": 990}, {"ringing_vcpus": 2}, {"operation": "remove"},
+                {"layout": "same"}, {"ioeventfds": 16}]
+        doorbells = [{"address_spaces": 2}, {"address_spaces": 2, "pcid": True}, {"places": 16},
+                     {"layout": "same"}, {"ioeventfds": 16}]
+        self.results("kvm stock", *(json.dumps({**SCALE, **some}) for some in ({}, *more)),
+                     *(json.dumps({"case": "outw", **FIGURE, **some}) for some in ({}, *doorbells)))
+        labels = [line.rsplit(":", 1)[0] for line in self.said.getvalue().splitlines()]
+        self.assertEqual(len(labels), len(more) + len(doorbells) + 2)
+        self.assertEqual(len(set(labels)), len(labels))
+
+    def test_progress_is_told(self):
+        self.results("kvm stock", "part many 2 of 7")
+        self.assertIn("amd: stock: part 2 of 7, many; 0 s so far", self.said.getvalue())
+
+    def rows_of_host(self, folder, script):
+        """bench.json after a run of SCRIPT instead of the benchmark, and what was said."""
+        (folder / "script").write_text(script)
+        with mock.patch.object(bench, "SCRIPT", folder / "script"), \
+                mock.patch.object(bench, "host_kvm", lambda: self.kvm), \
+                contextlib.redirect_stderr(io.StringIO()), \
+                contextlib.redirect_stdout(io.StringIO()) as said:
+            try:
+                bench.bench([str(folder), str(folder), "host"])
+                failed = ""
+            except JobError as error:
+                failed = str(error)
+        return json.loads((folder / "bench.json").read_text()), said.getvalue(), failed
+
+    def test_host_keeps_the_other_kvm_and_what_a_failure_left(self):
+        line = json.dumps({"case": "outw", **FIGURE, "unit": "cycles"})
+        with tempfile.TemporaryDirectory() as tmp:
+            self.kvm = "stock"
+            rows, _, failed = self.rows_of_host(Path(tmp), f"echo '{line}'")
+            self.assertEqual(([row["kvm"] for row in rows], failed), (["stock"], ""))
+            self.kvm = "patched"
+            rows, said, failed = self.rows_of_host(
+                Path(tmp), f"echo '{line}'; echo no memory >&2; exit 3")
+            self.assertEqual([row["kvm"] for row in rows], ["stock", "patched"])
+            self.assertRegex(said, r"outw +port +1737 +100 \(90\) +1.00 +100 \(90\) +1.00")
+            self.assertRegex(failed, "failed: no memory; the figures above are what it came to")
+
+    def scale_text(self, rows):
+        return "\n".join("\n".join(lines) for lines in table.scale_tables(rows))
 
     def test_registration_is_no_doorbell(self):
         more = {**SCALE, "ioeventfds": 16, "per_operation": 50}
         self.assertEqual(self.results("kvm stock", json.dumps(SCALE), json.dumps(more)), [])
         self.assertEqual(self.scale[0]["lab"], "amd")
-        self.assertRegex("\n".join(table.scale_tables(self.scale)), r"pio +spread +40 +50 +- +-")
+        self.assertRegex(self.scale_text(self.scale), r"pio +spread +stock +40 +50\n")
 
     def test_zones_have_a_line_for_each_number(self):
         zones = [{**SCALE, "case": "zone", "ioeventfds": count, "zones": 990,
                   "per_operation": 50 + count} for count in (0, 256)]
-        text = "\n".join(table.scale_tables([dict(row, lab="amd", kvm="stock")
-                                             for row in (SCALE, *zones)]))
-        self.assertRegex(text, r"990 zones +spread +50 +306 +- +-")
-        self.assertRegex(text, r"pio +spread +40 +-")
+        text = self.scale_text([dict(row, lab="amd", kvm="stock") for row in (SCALE, *zones)])
+        self.assertRegex(text, r"990 zones +spread +stock +50 +306")
+        self.assertRegex(text, r"pio +spread +stock +40")
 
     def test_unknown_lab(self):
         with self.assertRaisesRegex(JobError, "LAB=foo"):
             bench.bench([".", ".", "foo"])
+
+
+class ProgressTest(unittest.TestCase):
+    def test_what_is_left_follows_from_what_is_done(self):
+        clock = iter([0, 20, 50])
+        progress = Progress({"cases": 10, "many": 40}, lambda: next(clock))
+        self.assertEqual(progress.begin("cases"), "0 s so far, about 2 min to go")
+        # The first part took twice its 10 seconds.
+        self.assertEqual(progress.begin("many"), "20 s so far, about 3 min to go")
+        # 50 of 100 are expected by now, 50 it took.
+        self.assertEqual(progress.begin("cases"), "50 s so far, about 50 s to go")
+
+    def test_nothing_is_guessed_of_a_machine_that_nobody_knows(self):
+        clock = iter([0, 65])
+        progress = Progress({}, lambda: next(clock))
+        progress.begin("cases")
+        self.assertEqual(progress.begin("many"), "65 s so far")
 
 
 if __name__ == "__main__":

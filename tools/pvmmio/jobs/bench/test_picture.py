@@ -2,7 +2,6 @@
 """The pictures, drawn from figures that are made up."""
 import contextlib
 import io
-import json
 import re
 import tempfile
 import unittest
@@ -20,26 +19,16 @@ ROWS = [{**ROW, "lab": lab, "kvm": kvm, "case": case, "ioeventfds": count, "medi
 
 
 class PictureTest(unittest.TestCase):
-    def drawn(self, figures):
-        """Names and contents of the pictures that come of FIGURES."""
-        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stderr(io.StringIO()) as said:
-            source = Path(tmp) / "bench.json"
-            source.write_text(figures if isinstance(figures, str) else json.dumps(figures))
-            picture.picture([str(source), tmp])
-            self.said = said.getvalue()
+    def drawn(self, rows):
+        """Names and contents of the pictures that come of ROWS."""
+        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stderr(io.StringIO()):
+            picture.draw_all(rows, Path(tmp))
             return {path.name: path.read_text() for path in Path(tmp).glob("*.svg*")}
 
-    def test_no_figures(self):
-        for bad in ("", "{", "[1]", '[{"lab": "amd"}]'):
-            with self.assertRaisesRegex(JobError, "make bench"):
-                self.drawn(bad)
-
-    def test_one_machine_draws_nothing(self):
-        self.assertEqual(self.drawn([row for row in ROWS if row["lab"] == "amd"]), {})
-        self.assertIn("left as they are", self.said)
-
-    def test_units_that_differ_draw_nothing(self):
-        self.assertEqual(self.drawn([*ROWS, {**ROWS[0], "unit": "cycles"}]), {})
+    def words(self, name, rows=None):
+        """What is to be read in the picture NAME."""
+        text = self.drawn(ROWS if rows is None else rows)[f"pv-mmio-{name}.svg"]
+        return [word.strip() for word in re.findall(r">([^<>]+)</t", text)]
 
     def test_pictures_say_what_they_are_of(self):
         drawn = self.drawn(ROWS)
@@ -48,7 +37,8 @@ class PictureTest(unittest.TestCase):
             xml.etree.ElementTree.fromstring(text)
             self.assertNotRegex(text, r"[ \t]\n")
             self.assertIn("SPDX-License-Identifier", "\n".join(text.splitlines()[:3]))
-            for word in ("instructions", "6.12.1-test", "fixed instruction", "stock", "patched", "Intel"):
+            for word in ("instructions", "6.12.1-test", "emulated machines", "fixed instruction",
+                         "stock", "patched", "Intel, emulated", "AMD, emulated"):
                 self.assertIn(word, text)
 
     def test_pictures_are_of_one_address_space_and_one_place(self):
@@ -56,10 +46,37 @@ class PictureTest(unittest.TestCase):
                 for some in ({"address_spaces": 64}, {"places": 64}, {"pcid": True})]
         self.assertEqual(self.drawn(more + ROWS), self.drawn(ROWS))
 
-    def test_the_legend_of_growth_has_one_entry_for_each_way(self):
-        growth = self.drawn(ROWS)["pv-mmio-growth.svg"]
-        for way in ("port", "fixed instruction"):
-            self.assertEqual(len(re.findall(rf"<text>{way}</text>", growth)), 2)
+    def test_bars_have_their_values(self):
+        rows = [{**row, "median": 1234} if row["lab"] == "amd" and row["kvm"] == "patched"
+                and row["case"] == "outw" else row for row in ROWS]
+        words = self.words("doorbells", rows)
+        self.assertEqual(words.count("1234"), 1)
+        self.assertEqual(words.count("1001"), 7)
+        # Three ways that weren't measured, on two machines and both sets.
+        self.assertEqual(words.count("n/a"), 12)
+
+    def test_both_machines_have_one_scale(self):
+        rows = [{**row, "median": 9000} if row["lab"] == "amd" else row for row in ROWS]
+        words = self.words("doorbells", rows)
+        self.assertEqual(words.count("8000"), 2)
+        words = self.words("growth", rows)
+        self.assertEqual(words.count("1000"), 2)
+
+    def test_lines_that_would_hide_each_other_are_one(self):
+        self.assertEqual(self.words("growth").count("stock: port; fixed instruction"), 2)
+        rows = [{**row, "median": 5000} if row["case"] == "outw" else row for row in ROWS]
+        words = self.words("growth", rows)
+        self.assertEqual(words.count("stock: port"), 2)
+        self.assertEqual(words.count("patched: fixed instruction"), 2)
+
+    def test_close_lines(self):
+        self.assertTrue(picture.are_close([100, "NaN"], [101, "NaN"]))
+        self.assertFalse(picture.are_close([100, 100], [100, 103]))
+        self.assertFalse(picture.are_close([100, "NaN"], [100, 100]))
+
+    def test_gnuplot_that_fails(self):
+        with self.assertRaisesRegex(JobError, "gnuplot failed"):
+            picture.draw("set nonsense\n", Path("/nowhere.svg"))
 
 
 if __name__ == "__main__":

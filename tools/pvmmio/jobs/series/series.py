@@ -17,6 +17,7 @@ from pvmmio import REPO
 from pvmmio.build import cocci, overlay
 from pvmmio.build.cocci import OverlayError
 from pvmmio.console import JobError, main, say
+from pvmmio.jobs.bench import update
 from pvmmio.jobs.modules.modules import SERIES
 from pvmmio.jobs.series import steps as series_steps
 from pvmmio.jobs.series.steps import FOLDER, OBJECTS
@@ -131,7 +132,7 @@ def commit(where, texts, message):
 
 def figures():
     """The table of the figures, as README has it."""
-    section = (REPO / "README.md").read_text().split("\n## What it costs\n")[1].split("\n## ")[0]
+    section = (REPO / "README.md").read_text().split(update.BEGIN)[1].split(update.END)[0]
     rows = [[cell.strip() for cell in line.replace("`", "").strip("|").split("|")]
             for line in section.splitlines() if line.startswith("| ")]
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -41,8 +41,11 @@ def merge(before, facts, rows, scale):
 
 
 def write(path, rows, scale):
+    """Keep ROWS and SCALE beside those of the other KVM; what the file has then."""
     merged = merge(load(path), machine(), rows, scale)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(merged, indent=0) + "\n")
     partial.rename(path)
     say(f"the same for the page on hardware: {path}")
+    return merged

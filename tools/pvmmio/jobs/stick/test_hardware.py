@@ -59,7 +59,7 @@ class HardwareTest(unittest.TestCase):
 
     def test_a_machine(self):
         text = self.page(self.file(RESULT))
-        self.assertRegex(text, r"(?m)^    outw +port I/O +1737 +800 +400 +0\.50$")
+        self.assertRegex(text, r"(?m)^    outw +port +1737 +800 +400 +0\.50$")
         self.assertRegex(text, r"(?m)^    hc_mmio_write .* 1566 +- +300 +-$")
         self.assertIn("A\n    CPU Some(R) CPU 9; hypervisor no.\n", text)
         self.assertIn("<svg", (self.folder / hardware.PICTURE).read_text())

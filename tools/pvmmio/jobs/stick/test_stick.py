@@ -74,7 +74,7 @@ class TableTest(FolderTest):
             ("stock", 1, "outw", 1, 1000), ("patched", 1, "outw", 1, 600),
             ("stock", 2, "outw", 1, 900), ("patched", 2, "outw", 1, 450),
             ("stock", 1, "outw", 16, 7)))
-        self.assertEqual(self.line(rows, "outw"), ["outw", "port", "I/O", "1737", "1000", "600",
+        self.assertEqual(self.line(rows, "outw"), ["outw", "port", "1737", "1000", "600",
                                                    "900", "450", "0.500"])
 
     def test_what_stock_does_not_have(self):
