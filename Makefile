@@ -26,6 +26,9 @@ CONFIGS ?=
 TIME ?=
 CASES ?=
 SEED ?=
+# For run: a static program, and which modules it runs on: stock or patched.
+PROGRAM ?=
+KVM ?= patched
 # For results: files that an image of "make stick" wrote.
 FILES ?=
 # For debian13: what make is told there, such as "test LAB=amd".
@@ -58,11 +61,16 @@ $(call heeded,SEED,fuzz stress)
 $(call heeded,CASES,fuzz)
 $(call heeded,FILES,results)
 $(call heeded,JOB,debian13)
+$(call heeded,PROGRAM,run)
+$(call heeded,KVM,run)
 $(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOALS)),\
 	$(error LAB=$(LAB): $(job) is for the AMD machine only)))
 $(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
 	$(error LAB=host: that is for bench only)))
 
+$(if $(call unknown,$(KVM),stock patched),$(error KVM=$(KVM): no such modules; there is stock, patched))
+$(if $(filter run,$(MAKECMDGOALS)),$(if $(PROGRAM),,$(error PROGRAM= is empty; say PROGRAM=FILE,\
+	a static program)))
 
 # or for what should be a number; a seed is in hexadecimal, too.
 number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
@@ -76,7 +84,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
 .PHONY: help packages build e2e nested bench update-docs profile test fuzz stress
-.PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load
+.PHONY: regress test-debug test-kcsan test-debian test-lab check configs htmldocs shell modules load run
 .PHONY: unload stick test-stick results series test-series test-modules deb test-deb debian13 clean
 
 help: ## list the jobs
@@ -188,6 +196,12 @@ shell: build ## a shell on one machine, LAB=intel or LAB=amd
 
 debian13: packages ## run one of these jobs in a Debian 13, JOB="test LAB=amd": build/debian13/
 	@python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
+
+run: build ## run a static program of yours on one machine, PROGRAM=FILE LAB=intel|amd KVM=stock|patched
+	@python3 -m pvmmio.lab.lab run --lab "$(or $(LAB),amd)" --work build/lab/run --timeout 3600 \
+		--kernel $(BUILT)/vmlinuz --file "$(PROGRAM):/lab/program" \
+		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched \
+		-- with-kvm $(KVM) /lab/program
 
 clean: ## remove what was built here; the cache outside stays
 	rm -rf build

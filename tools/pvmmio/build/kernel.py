@@ -143,6 +143,16 @@ def build_tools(includes, out, logs):
     partial.rename(program)
 
 
+def build_example(out, logs):
+    """The whole VMM of the documentation, as it says there."""
+    partial = out / "small-vmm.partial"
+    step("building small-vmm", ["gcc", "-static", "-Wall", "-Wextra", "-Werror", "-I",
+                                str(REPO / "include/uapi"), "-o", str(partial),
+                                str(REPO / "tools/pvmmio/docs/small_vmm.c")],
+         logs / "example.log")
+    partial.rename(out / "small-vmm")
+
+
 def build(argv):
     where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
     # Debug kernels are built from what the default one came with.
@@ -162,6 +172,7 @@ def build(argv):
     collect_modules(home / flavour, tree, out / "kvm")
     build_selftests(tree, out / "tests", logs)
     build_tools(["-I", str(tree / "usr/include")], out / "tools", logs)
+    build_example(out / "tools", logs)
     return 0
 
 

@@ -8,13 +8,13 @@ PAGES = [REPO / "README.md", REPO / "TESTING.md", REPO / "CONTRIBUTING.md",
          *sorted((REPO / "Documentation").rglob("*.rst"))]
 JOBS = REPO / ".ci/jobs"
 
-# In back quotes, or indented with the explanation two blanks behind.
+# In back quotes, or indented with the explanation after two blanks.
 SPAN = re.compile(r"`+([^`]+)`+")
 BLOCK = re.compile(r"^ {4}(\S.*?)(?:  |$)", re.MULTILINE)
 SETTING = re.compile(r"\b([A-Z]+(?:_[A-Z]+)*)=")
 # What people type besides make; the name alone is no command.
-PROGRAM = re.compile(r"(?:\S*/)?(with-kvm|pv-mmio|lab\.py|kvm_stat|perf|trace-cmd|kvm-modules"
-                     r"|\w+_(?:test|bench)) \S")
+PROGRAM = re.compile(r"(?:PYTHONPATH=tools python3 -m |\S*/)?(with-kvm|pv-mmio|pvmmio\.lab\.lab"
+                     r"|kvm_stat|perf|trace-cmd|kvm-modules|\w+_(?:test|bench)) \S")
 
 IN_DEBIAN = "tools/pvmmio/jobs/debian/in-lab"
 # What CI doesn't start as a job: the file that runs it, and how it says so there.
@@ -35,12 +35,15 @@ RUN_BY = {
     "trace-cmd record -e kvm_pv_mmio": (
         IN_DEBIAN, "trace-cmd record -q -o /tmp/trace.dat -e kvm_pv_mmio"),
     "trace-cmd report -i trace.dat": (IN_DEBIAN, "trace-cmd report -i /tmp/trace.dat"),
+    "PYTHONPATH=tools python3 -m pvmmio.lab.lab run --help": (
+        "tools/pvmmio/lab/test_lab.py", '"run", "--help"'),
     "pv_mmio_hostile_test -n 10000": (".ci/typed", "pv_mmio_hostile_test -n"),
 }
 # What no emulated machine can show; the page has to say so where it prints the command.
 HARDWARE = ("make bench LAB=host",)
 # Settings that aren't make's.
-SET_BY = {"XDG_CACHE_HOME": "tools/pvmmio/build/test_debian.py"}
+SET_BY = {"XDG_CACHE_HOME": "tools/pvmmio/build/test_debian.py",
+          "PYTHONPATH": "Makefile"}
 
 
 def spans(page):

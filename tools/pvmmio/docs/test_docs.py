@@ -4,9 +4,10 @@ import re
 import unittest
 
 from pvmmio import REPO
+from pvmmio.console import JobError
+from pvmmio.docs import examples
 
 PAGES = REPO / "Documentation/virt/kvm/x86"
-EXAMPLES = REPO / "tools/testing/selftests/kvm/include/x86_64/pv_mmio_examples.h"
 UAPI = REPO / "include/uapi/linux"
 
 
@@ -23,12 +24,28 @@ def first_column(section, head):
 
 
 class PagesTest(unittest.TestCase):
-    def test_examples_are_between_marks(self):
-        marks = re.findall(r"/\* example: .* \*/", EXAMPLES.read_text())
-        shown = [mark for page in PAGES.glob("*.rst")
-                 for mark in re.findall(r":start-after: (.*)", page.read_text())]
-        self.assertEqual(len(marks), len(set(marks)))
-        self.assertEqual(sorted(shown + ["/* example: end */"]), sorted(marks))
+    def test_examples_are_those_of_their_sources(self):
+        known, shown = examples.sources(), []
+        for page in PAGES.glob("*.rst"):
+            self.assertNotIn("literalinclude", page.read_text())
+            for name, text in examples.printed(page.read_text()):
+                with self.subTest(page=page.name, example=name):
+                    self.assertEqual(text, examples.as_printed(name, known),
+                                     "run python3 -m pvmmio.docs.examples")
+                shown.append(name)
+        self.assertEqual(sorted(shown), sorted(known))
+
+    def test_example_is_replaced_and_nothing_else(self):
+        page = "Before\n\n.. example: it\n\n.. code-block:: c\n\n   old\n\nAfter\n"
+        text = examples.updated(page, {"it": "if (new)\n\n\tnew();\n"})
+        self.assertEqual(text, page.replace("   old\n", "   if (new)\n\n           new();\n"))
+        self.assertEqual(examples.updated(text, {"it": "old\n"}), page)
+        with self.assertRaisesRegex(JobError, "no source has it"):
+            examples.updated(page, {})
+
+    def test_each_page_is_in_the_table_of_contents(self):
+        toc = text_of("pv-mmio.rst").split(".. toctree::")[1].split("\n\n")[1].split()
+        self.assertEqual(sorted([*toc, "pv-mmio"]), sorted(page.stem for page in PAGES.glob("*.rst")))
 
     def test_numbers_are_those_of_the_header(self):
         header = (UAPI / "kvm_pv_mmio.h").read_text()

@@ -7,22 +7,18 @@ import unittest
 from pathlib import Path
 
 from pvmmio import REPO
+from pvmmio.docs import examples
 
 PAGES = REPO / "Documentation/virt/kvm/x86"
 UAPI = REPO / "include/uapi"
-INCLUDED = re.compile(r"^\.\. literalinclude:: (\S+)\n((?:   :.*\n)*)", re.MULTILINE)
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 COMPILERS = (("gcc", "-std=c99", "-xc"), ("gcc", "-std=gnu11", "-xc"), ("g++", "-xc++"))
 ERRNO = re.compile(r"^-(KVM_E\w+) +\(-(\d+)\)", re.MULTILINE)
 
 
 def printed(page):
-    """What PAGE includes, as (language, text)."""
-    for path, options in INCLUDED.findall((PAGES / page).read_text()):
-        option = dict(re.findall(r":(\S+): (.*)\n", options))
-        text = (PAGES / path).read_text()
-        text = text.split(option["start-after"])[1].split(option["end-before"])[0]
-        yield option["language"], text
+    """The C of PAGE, as a reader would copy it."""
+    return "\n".join(text for _, text in examples.printed((PAGES / page).read_text()))
 
 
 class ExamplesTest(unittest.TestCase):
@@ -36,11 +32,16 @@ class ExamplesTest(unittest.TestCase):
 
     def test_c(self):
         for page in ("pv-mmio-vmm.rst", "pv-mmio-guest.rst"):
-            text = "\n".join(text for language, text in printed(page) if language == "c")
+            text = printed(page)
             self.assertIn("#include", text)
             for compiler in COMPILERS:
                 with self.subTest(page=page, compiler=compiler):
                     self.compile(compiler, text)
+
+    def test_whole_program(self):
+        for compiler in COMPILERS[:2]:
+            # MAP_ANONYMOUS is in no standard of C's.
+            self.compile([*compiler, "-D_GNU_SOURCE"], printed("pv-mmio-example.rst"))
 
     def test_values_of_errors(self):
         told = ERRNO.findall((PAGES / "pv-mmio-api.rst").read_text())

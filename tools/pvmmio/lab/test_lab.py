@@ -22,6 +22,13 @@ def module(depends=""):
     return b"\x7fELF...\0license=GPL\0depends=" + depends.encode() + b"\0name=x\0"
 
 
+class HelpTest(unittest.TestCase):
+    def test_each_option_is_told(self):
+        done = subprocess.run([*LAB, "run", "--help"], capture_output=True, text=True, check=True)
+        for option in ("--lab", "--kernel", "--work", "--kvm SET=DIR", "--file SRC[:DEST]"):
+            self.assertIn(option, done.stdout)
+
+
 def options(**changes):
     defaults = {"busybox": "/bin/busybox", "command": ["true"], "kvm": [], "file": [], "lab": "amd",
                 "initrd": ""}

@@ -37,8 +37,9 @@ def run(argv):
     labs = machines.chosen("".join(argv[1:]))
     built = Path(argv[0]).resolve()
     tests = sorted((built / "tests").glob("*_test"))
-    tests += [built / "tools/pv-mmio", TOOLS / "host/kvm-modules"]
+    tests += [built / "tools/pv-mmio", built / "tools/small-vmm", TOOLS / "host/kvm-modules"]
     tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
+    tests += sorted(TOOLS.glob("pvmmio/docs/*-in-lab"))
     tally = Tally()
     units.run(tally)
     sanitized.checks(tally, built)
