@@ -17,7 +17,8 @@ PAGES = REPO / "Documentation/virt/kvm/x86"
 PARTS = REPO / "tools/testing/selftests/kvm/include/x86_64/pv_mmio_examples.h"
 WHOLE = {"small VMM": REPO / "tools/pvmmio/docs/small_vmm.c"}
 MARK = re.compile(r"/\* example: (.*) \*/\n")
-PRINTED = re.compile(r"^\.\. example: (.*)\n\n\.\. code-block:: c\n\n((?:   .*\n|\n)*)", re.MULTILINE)
+PRINTED = re.compile(r"^\.\. example: (.*)\n\n\.\. code-block:: c\n\n((?:   .*\n|\n)*)",
+                     re.MULTILINE)
 
 
 def sources():
@@ -31,7 +32,8 @@ def sources():
 
 def printed(text):
     """(name, text) of each example that the page TEXT prints."""
-    return [(name, textwrap.dedent(code).strip("\n") + "\n") for name, code in PRINTED.findall(text)]
+    return [(name, textwrap.dedent(code).strip("\n") + "\n")
+            for name, code in PRINTED.findall(text)]
 
 
 def as_printed(name, known):

@@ -43,9 +43,18 @@ class PagesTest(unittest.TestCase):
         with self.assertRaisesRegex(JobError, "no source has it"):
             examples.updated(page, {})
 
+    def test_tables_of_figures_fit_on_a_page(self):
+        conf = (REPO / "tools/pvmmio/docs/conf.py").read_text()
+        # The theme's sidebar and margins take 340 pixels, each character 9.2.
+        room = (int(re.search(r'"page_width": "(\d+)px"', conf)[1]) - 340) / 9.2
+        for page in PAGES.glob("*.rst"):
+            blocks = re.findall(r"^    .*$", page.read_text(), re.MULTILINE)
+            self.assertLessEqual(max(map(len, blocks), default=0), room, page.name)
+
     def test_each_page_is_in_the_table_of_contents(self):
         toc = text_of("pv-mmio.rst").split(".. toctree::")[1].split("\n\n")[1].split()
-        self.assertEqual(sorted([*toc, "pv-mmio"]), sorted(page.stem for page in PAGES.glob("*.rst")))
+        self.assertEqual(sorted([*toc, "pv-mmio"]),
+                         sorted(page.stem for page in PAGES.glob("*.rst")))
 
     def test_numbers_are_those_of_the_header(self):
         header = (UAPI / "kvm_pv_mmio.h").read_text()

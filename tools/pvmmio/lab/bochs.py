@@ -71,6 +71,9 @@ DEBUG_OPTIONS = ["--append", "noxsave"]
 # Some 20 minutes, a boot included.
 DEBUG_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",
                "pv_mmio_nested_test", "pv_mmio_test")
+# How many of our seconds each part of the benchmark takes on 2 cores, about.
+BENCH_SECONDS = {"cases": 20, "many": 110, "listener": 30, "spaces": 25, "pcids": 25, "places": 10,
+                 "scale": 150}
 # How many of our seconds an end-to-end run takes at most.
 E2E_SECONDS = 1800
 # Boots of a nested run: which part, "" for all, with which options.

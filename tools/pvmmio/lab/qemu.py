@@ -23,6 +23,8 @@ FIVE_LEVELS = ["--cpu-flags=+la57"]
 # under it: None for all.
 DEBUG_OPTIONS = []
 DEBUG_TESTS = None
+# How many of our seconds each part of the benchmark takes on 2 cores, about.
+BENCH_SECONDS = {"cases": 7, "many": 40, "listener": 4, "spaces": 10, "places": 3, "scale": 60}
 # How many of our seconds an end-to-end run takes at most.
 E2E_SECONDS = 150
 # Boots of a nested run: which part, with which options.  Where L1's kernel runs by a

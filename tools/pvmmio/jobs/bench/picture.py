@@ -48,16 +48,18 @@ def median_of(rows, **wanted):
 
 def head(rows, title, height):
     some = rows[0]
-    return HEAD.format(width=1000, height=height, panels=len(LABS), unit=some["unit"],
+    return HEAD.format(width=1200, height=height, panels=len(LABS), unit=some["unit"],
                        samples=min(row["samples"] for row in rows),
                        kernel=some["kernel"], title=title)
 
 
-def value_label(place, value):
-    """The figure above its bar, or that there is none."""
+def value_label(place, side, value):
+    """The figure above its bar, or that there is none; SIDE is -1 for the left bar of the pair."""
     known = value != NOT_MEASURED
-    return (f"set label \"{value if known else 'n/a'}\" at first {place:.4f},"
-            f"{value if known else 0} center offset 0,0.5 font \",10\"\n")
+    # Beside a higher bar there is room on the other side only.
+    where, align = (place - 1 / 6, "center") if side < 0 else (place + 0.03, "left")
+    return (f"set label \"{value if known else 'n/a'}\" at first {where:.4f},"
+            f"{value if known else 0} {align} offset 0,0.5 font \",10\" front\n")
 
 
 def bars(rows):
@@ -66,14 +68,15 @@ def bars(rows):
     script = head(rows, "One doorbell, as the guest waits for it", 520)
     script += (f"set yrange [0:{1.1 * max(row['median'] for row in rows):.0f}]\n"
                "set style data histogram\nset style histogram clustered gap 1\n"
-               "set style fill solid border -1\nset xtics rotate by -25\n")
+               "set style fill solid border -1\nset xtics rotate by -25\n"
+               "set lmargin 10\nset rmargin 8\nset bmargin 8\n")
     for lab, name in LABS.items():
         script += f"unset label\nset title \"{name}, emulated\"\n"
         lines = ""
         for place, (case, way) in enumerate(WAYS.items()):
             values = [median_of(rows, lab=lab, case=case, kvm=kvm) for kvm in COLOURS]
             lines += f"\"{way}\" {values[0]} {values[1]}\n"
-            script += value_label(place - 1 / 6, values[0]) + value_label(place + 1 / 6, values[1])
+            script += value_label(place, -1, values[0]) + value_label(place, 1, values[1])
         plots = ", ".join(f"$data using {index + 2}:xtic(1) title \"{kvm}\""
                           f" lc rgb \"{colour}\""
                           for index, (kvm, colour) in enumerate(COLOURS.items()))
@@ -111,7 +114,9 @@ def growth(rows):
     counts = sorted({row["ioeventfds"] for row in rows})
     medians = [row["median"] for row in rows]
     script = head(rows, "One doorbell among others, each at its own address", 640)
-    script += (f"set key maxcols 1 left font \",11\"\nset logscale xy\n"
+    # Each panel has a legend of its own below it, with room for all lines.
+    script += ("set bmargin 12\nset lmargin 10\nset rmargin 4\nset key at graph -0.1, graph -0.16 top"
+               " left Left reverse maxcols 1 font \",11\"\nset logscale xy\n"
                f"set yrange [{min(medians) / 1.2:.0f}:{max(medians) * 1.2:.0f}]\n"
                f"set xlabel \"ioeventfds\"\nset xtics ({', '.join(map(str, counts))})\n")
     for lab, name in LABS.items():

@@ -23,8 +23,9 @@ def row(lab, kvm, case, **more):
 
 
 BENCH = [row(lab, kvm, case, **more) for lab in ("intel", "amd") for kvm in ("stock", "patched")
-         for case, more in (("outw", {}), ("outw", {"ioeventfds": 16}), ("movw_listener", {"median": 15}),
-                            ("movw_wake", {}), ("out_pic", {}), ("movw", {"median": 1111}),
+         for case, more in (("outw", {}), ("outw", {"ioeventfds": 16}),
+                            ("movw_listener", {"median": 15}), ("movw_wake", {}),
+                            ("out_pic", {}), ("movw", {"median": 1111}),
                             ("outw", {"address_spaces": 64, "median": 99}),
                             ("outw", {"places": 32, "median": 88}))]
 SCALE = [{"lab": lab, "kvm": kvm, "operation": "register", "case": "mmio", "layout": "spread",

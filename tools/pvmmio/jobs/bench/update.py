@@ -20,10 +20,9 @@ PAGES = "Documentation/virt/kvm/x86"
 ROWS = ("movw", "movw_wildcard", "outw", "hc_mmio_write")
 BEGIN = "<!-- figures: written by make update-docs -->\n"
 END = "<!-- end of figures -->\n"
-HEAD = """\
-| case | how the guest rings | 2013, cycles | Intel stock | Intel patched | AMD stock | AMD patched |
-|---|---|---:|---:|---:|---:|---:|
-"""
+HEAD = (
+    "| case | how the guest rings | 2013, cycles | Intel stock | Intel patched | AMD stock |"
+    " AMD patched |\n|---|---|---:|---:|---:|---:|---:|\n")
 # What the page has a table of: a name for it, and which rows of bench.json it takes.
 PARTS = {
     "one ioeventfd": lambda row: row["case"] in ROWS and row["ioeventfds"] == 1,
