@@ -34,10 +34,21 @@ FILES ?=
 # For debian13: what make is told there, such as "test LAB=amd".
 JOB ?=
 
-# Before anything is built for a name that nobody knows,
+# Before anything is built, for a setting that no job has, as make takes any:
+SETTINGS := KERNEL KERNEL_VERSION FLAVOUR LAB KVER TREE TESTS CONFIGS TIME CASES SEED FILES PROGRAM \
+	KVM JOB
+$(foreach name,$(filter-out $(SETTINGS) SUDO MAKEFLAGS,$(.VARIABLES)),\
+	$(if $(filter command,$(origin $(name))),\
+	$(error $(name)=$($(name)): there is no such setting; there is $(SETTINGS))))
+# the kernel's build can't be told a path with blanks;
+$(if $(word 2,$(CURDIR)),$(error $(CURDIR): the path of this folder has a blank, which the kernel's\
+	build can't take; move it))
+
+# for a name that nobody knows,
 unknown = $(filter-out $(2),$(1))
 $(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
 	there is intel, amd, and for bench host))
+$(if $(word 2,$(LAB)),$(error LAB=$(LAB): that is more than one machine; say one, or none for both))
 $(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(FLAVOUR): no such\
 	flavour; there is cloud, generic, rt, debug, kcsan))
 
@@ -77,6 +88,12 @@ number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
 	grep -Evx '[1-9][0-9]*|0x[0-9a-f]+'),$(error $(1)=$($(1)): that is not a positive number)))
 $(foreach name,TIME CASES SEED,$(call number,$(name)))
 
+# Names of ours that TESTS may have; those of the kernel's own, regress knows.
+OURS := $(basename $(notdir $(wildcard tools/testing/selftests/kvm/x86_64/*_test.c)))
+$(if $(filter test-debug test-kcsan,$(MAKECMDGOALS)),$(if $(call unknown,$(TESTS),$(OURS)),\
+	$(error TESTS=$(call unknown,$(TESTS),$(OURS)): no such test; there is $(OURS))))
+
+# Recipes say "exec", as make tells its child only to stop, which else is a shell.
 BUILT := build/$(FLAVOUR)
 # Where Python finds the package pvmmio, from any folder.
 export PYTHONPATH := $(CURDIR)/tools$(if $(PYTHONPATH),:$(PYTHONPATH))
@@ -95,76 +112,82 @@ packages: ## install the Debian packages that the jobs need
 	@command -v python3 >/dev/null || { \
 		echo "installing packages: python3" >&2; \
 		$(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y python3 >/dev/null; }
-	@python3 -m pvmmio.build.packages
+	@exec python3 -m pvmmio.build.packages
 
 build: packages ## fetch Debian's kernel, build our KVM and the tests for it
-	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 
 e2e: build ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
-	@python3 -m pvmmio.jobs.e2e.virtio $(BUILT)
-	@python3 -m pvmmio.jobs.e2e.e2e $(BUILT) build/results "$(LAB)"
+	@exec python3 -m pvmmio.jobs.e2e.virtio $(BUILT)
+	@exec python3 -m pvmmio.jobs.e2e.e2e $(BUILT) build/results "$(LAB)"
 
 nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's doorbells
-	@python3 -m pvmmio.jobs.nested.nested $(BUILT) build/results "$(LAB)"
+	@exec python3 -m pvmmio.jobs.nested.nested $(BUILT) build/results "$(LAB)"
 
-bench: build ## measure every doorbell, stock beside patched, and print the table
-	@python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
+bench: packages ## measure every doorbell, stock beside patched, and print the table
+ifeq ($(LAB),host)
+	@exec python3 -m pvmmio.jobs.bench.bench --host
+endif
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+	@exec python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
-	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results amd
+	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results amd
 endif
 
 update-docs: packages ## bring what "make bench" measured into README and the reference pages
-	@python3 -m pvmmio.jobs.bench.update build/cloud build/results .
+	@exec python3 -m pvmmio.jobs.bench.update build/cloud build/results .
 
 profile: build ## where a doorbell's instructions go, by step (emulated machines, one CPU)
-	@python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"
+	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"
 
 test: build ## run all tests on the emulated machines
-	@python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"
+	@exec python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"
 
 fuzz: build ## compare random stores with emulated ones; TIME=seconds CASES=n SEED=n
-	@python3 -m pvmmio.jobs.fuzz.fuzz $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
+	@exec python3 -m pvmmio.jobs.fuzz.fuzz $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
 
 stress: build ## vCPUs ring while all changes around them; TIME=seconds SEED=n
-	@python3 -m pvmmio.jobs.fuzz.stress $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)"
+	@exec python3 -m pvmmio.jobs.fuzz.stress $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)"
 
-regress: build ## the kernel's own KVM tests, stock beside patched; TESTS=short|all|"NAME..."
-	@python3 -m pvmmio.jobs.regress.regress $(BUILT) "$(LAB)" "$(TESTS)"
+regress: packages ## the kernel's own KVM tests, stock beside patched; TESTS=short|all|"NAME..."
+	@exec python3 -m pvmmio.jobs.regress.names "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)" "$(TESTS)"
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
+	@exec python3 -m pvmmio.jobs.regress.regress $(BUILT) "$(LAB)" "$(TESTS)"
 
 test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak; LAB=amd if not told
-	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" debug
-	@python3 -m pvmmio.jobs.debug.debug build/debug "$(LAB)" $(TESTS)
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" debug
+	@exec python3 -m pvmmio.jobs.debug.debug build/debug "$(LAB)" $(TESTS)
 
 test-kcsan: packages ## run the tests with several vCPUs on a kernel that looks for data races (AMD, two CPUs)
-	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
-	@python3 -m pvmmio.jobs.debug.debug build/kcsan amd $(TESTS)
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
+	@exec python3 -m pvmmio.jobs.debug.debug build/kcsan amd $(TESTS)
 
 test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Debian (emulated AMD machine)
-	@python3 -m pvmmio.jobs.debian.boot $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
+	@exec python3 -m pvmmio.jobs.debian.boot $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
 
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
-	@python3 -m pvmmio.jobs.test.units $(BUILT) "$(LAB)"
+	@exec python3 -m pvmmio.jobs.test.units $(BUILT) "$(LAB)"
 
 check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
-	@python3 -m pvmmio.jobs.check.check $(BUILT)
+	@exec python3 -m pvmmio.jobs.check.check $(BUILT)
 
 configs: packages ## build KVM with our code in other configurations; CONFIGS=short|all|"NAME..."
-	@python3 -m pvmmio.jobs.configs.configs build "$(KERNEL)" "$(KERNEL_VERSION)" "$(CONFIGS)"
+	@exec python3 -m pvmmio.jobs.configs.configs build "$(KERNEL)" "$(KERNEL_VERSION)" "$(CONFIGS)"
 
 htmldocs: packages ## build the reference pages with Sphinx: build/html/pv-mmio.html
-	@python3 -m pvmmio.docs.htmldocs build/html
+	@exec python3 -m pvmmio.docs.htmldocs build/html
 
 modules: packages ## build our KVM modules for one of Debian's kernels, KVER=release (default: this one)
-	@python3 -m pvmmio.jobs.modules.modules build "$(KVER)"
+	@exec python3 -m pvmmio.jobs.modules.modules build "$(KVER)"
 
 test-modules: build ## "make modules" makes of headers alone what the whole source makes
-	@python3 -m pvmmio.jobs.modules.check build "$(FLAVOUR)"
+	@exec python3 -m pvmmio.jobs.modules.check build "$(FLAVOUR)"
 
 deb: packages ## make a Debian package of our modules, which DKMS builds on each host: build/deb/
-	@python3 -m pvmmio.jobs.deb.deb build/deb
+	@exec python3 -m pvmmio.jobs.deb.deb build/deb
 
 test-deb: build ## install that package in a Debian system, without a kernel that runs, and purge it
-	@python3 -m pvmmio.jobs.deb.check $(BUILT) build/deb "$(KERNEL)" "$(KERNEL_VERSION)"
+	@exec python3 -m pvmmio.jobs.deb.check $(BUILT) build/deb "$(KERNEL)" "$(KERNEL_VERSION)"
 
 load: ## on this host, replace KVM by what "make modules" made; not while VMs run
 	@$(SUDO) tools/host/kvm-modules load "build/modules/$(KVER)"
@@ -173,23 +196,23 @@ unload: ## on this host, put the KVM back that "make load" replaced
 	@$(SUDO) tools/host/kvm-modules unload
 
 stick: packages ## build an image that measures on any hardware: build/pv-mmio-bench.img
-	@python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" generic
-	@python3 -m pvmmio.jobs.stick.image build/generic build/pv-mmio-bench.img
+	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" generic
+	@exec python3 -m pvmmio.jobs.stick.image build/generic build/pv-mmio-bench.img
 
 test-stick: stick ## boot that image on emulated machines, by BIOS and by UEFI, and read its results
-	@python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img
+	@exec python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img
 
 results: packages ## add what an image measured to the page on hardware, FILES="results.json..."
-	@python3 -m pvmmio.jobs.stick.hardware Documentation/virt/kvm/x86 $(FILES)
+	@exec python3 -m pvmmio.jobs.stick.hardware Documentation/virt/kvm/x86 $(FILES)
 
 series: packages ## patches with cover letter for "git am" on a kernel's source, TREE=~/linux: build/series/
-	@python3 -m pvmmio.jobs.series.series build/series "$(TREE)"
+	@exec python3 -m pvmmio.jobs.series.series build/series "$(TREE)"
 
 test-series: build ## apply these patches one by one to Debian's kernel, and build KVM after each
-	@python3 -m pvmmio.jobs.series.check $(BUILT) build/series-check
+	@exec python3 -m pvmmio.jobs.series.check $(BUILT) build/series-check
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
-	@python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
+	@exec python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
 		--kernel $(BUILT)/vmlinuz $(patsubst $(BUILT)/tests/%,--file $(BUILT)/tests/%,\
 		$(wildcard $(BUILT)/tests/*)) \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched
@@ -198,7 +221,7 @@ debian13: packages ## run one of these jobs in a Debian 13, JOB="test LAB=amd": 
 	@python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
 
 run: build ## run a static program of yours on one machine, PROGRAM=FILE LAB=intel|amd KVM=stock|patched
-	@python3 -m pvmmio.lab.lab run --lab "$(or $(LAB),amd)" --work build/lab/run --timeout 3600 \
+	@exec python3 -m pvmmio.lab.lab run --lab "$(or $(LAB),amd)" --work build/lab/run --timeout 3600 \
 		--kernel $(BUILT)/vmlinuz --file "$(PROGRAM):/lab/program" \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched \
 		-- with-kvm $(KVM) /lab/program

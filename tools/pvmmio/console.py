@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Progress and errors, in the same words for every job."""
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,36 @@ def own_environment():
             if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_to_the_end(command, **options):
+    """Run COMMAND and return its status; what stops us stops it first."""
+    # Not before there is a process that can be stopped.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+    def unblock():
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        process = subprocess.Popen(command, preexec_fn=unblock, **options)
+    except OSError:
+        unblock()
+        raise
+    with process:
+        try:
+            unblock()
+            return process.wait()
+        except BaseException:
+            # make removes what it had half made, tar ends what it had started.
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+
+
 def step(what, command, log, cwd=None):
     """Run COMMAND with its output in the file LOG; tell what and how long."""
     say(f"{what} (log: {log})")
@@ -27,16 +58,22 @@ def step(what, command, log, cwd=None):
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as out:
         try:
-            run = subprocess.run(command, cwd=cwd, env=own_environment(), stdout=out,
-                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                 check=False)
+            status = run_to_the_end(command, cwd=cwd, env=own_environment(), stdout=out,
+                                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         except FileNotFoundError:
             raise JobError(f"{what}: {command[0]} is missing; run 'make packages'") from None
-    if run.returncode:
+    if status:
         for line in log.read_text(errors="replace").splitlines()[-15:]:
             say(f"  | {line}")
-        raise JobError(f"{what} failed with status {run.returncode}; see {log}")
+        raise JobError(f"{what} failed with status {status}; see {log}")
     say(f"{what}: done in {time.monotonic() - start:.0f} s")
+
+
+def stop(number, _frame):
+    """As after Ctrl-C, so that nothing is left half made; once, so that it gets to its end."""
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def main(job, argv, counts=None, usage=""):
@@ -47,12 +84,14 @@ def main(job, argv, counts=None, usage=""):
     if counts is not None and len(argv) not in counts:
         say(usage.strip())
         sys.exit(2)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     try:
         sys.exit(job(argv))
     except JobError as error:
         say(f"error: {error}")
     except OSError as error:
         say(f"error: {error}; check space and permissions, then run it again")
-    except KeyboardInterrupt:
-        say("error: interrupted; run it again to go on")
+    except KeyboardInterrupt as error:
+        say(f"error: interrupted{f' by {error}' if str(error) else ''}; run it again to go on")
     sys.exit(1)

@@ -3,7 +3,11 @@
 import contextlib
 import io
 import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -33,6 +37,48 @@ class StepTest(unittest.TestCase):
 
     def test_time_is_told(self):
         self.assertRegex(self.step(["true"]), r"trying: done in \d+ s")
+
+
+# Says when its step runs, which ends by itself long after the test has given up.
+STOPPED = """
+from pathlib import Path
+from pvmmio import console
+from pvmmio.build import debian
+
+def job(argv):
+    with debian.unfinished(Path(argv[0])) as folder:
+        console.step("unpacking", ["sh", "-c", f"echo $$ >{argv[0]}/pid; exec sleep 300"],
+                     Path(argv[0]) / "log")
+
+console.main(job, [WHERE])
+"""
+
+
+class StopTest(unittest.TestCase):
+    """A job that is told to end in the middle of a step."""
+
+    def stop(self, number):
+        with tempfile.TemporaryDirectory() as where:
+            with subprocess.Popen([sys.executable, "-c", STOPPED.replace("WHERE", repr(where))],
+                                  stderr=subprocess.PIPE, text=True) as job:
+                pid = Path(where) / "pid"
+                for _ in range(1000):
+                    if pid.exists() and pid.read_text():
+                        break
+                    time.sleep(0.01)
+                job.send_signal(number)
+                said = job.communicate(timeout=30)[1]
+            left = sorted(path.name for path in Path(where).iterdir())
+            running = Path("/proc", pid.read_text().strip()).exists()
+        return job.returncode, said, left, running
+
+    def test_nothing_is_left(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            status, said, left, running = self.stop(number)
+            with self.subTest(number=number):
+                self.assertEqual((status, left), (1, ["log", "pid"]))
+                self.assertRegex(said.splitlines()[-1], "^error: interrupted.*; run it again")
+                self.assertFalse(running)
 
 
 class MainTest(unittest.TestCase):

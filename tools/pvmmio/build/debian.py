@@ -16,7 +16,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from pvmmio.build.packages import apt
+from pvmmio.build.packages import apt, can_be_root
 from pvmmio.console import JobError, say, step
 
 FLAVOURS = {"cloud": "cloud-amd64", "generic": "amd64", "rt": "rt-amd64"}
@@ -28,13 +28,42 @@ KVM_SOURCE = ("arch/x86/kvm", "virt/kvm", "arch/x86/include/asm/kvm_host.h",
               "include/linux/kvm_host.h")
 
 
+def check_path(path, what):
+    """Before anything is fetched or copied to PATH, which WHAT tells where it's from."""
+    if re.search(r"[\s:]", str(path)):
+        raise JobError(f"{what}: the path {path} has a blank or a colon, which the kernel's build"
+                       " can't take; use another")
+
+
 def cache_root():
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pv-mmio"
+    told = os.environ.get("XDG_CACHE_HOME")
+    base = Path(told or Path.home() / ".cache")
+    if not base.is_absolute():
+        raise JobError(f"XDG_CACHE_HOME={told}: that has to be an absolute path")
+    check_path(base, f"XDG_CACHE_HOME={told}" if told else "HOME")
+    return base / "pv-mmio"
 
 
 def home_of(version):
     return cache_root() / version.replace("~", "_")
+
+
+# What is unpacked has this name until it is whole.
+UNFINISHED = "unfinished-"
+
+
+@contextmanager
+def unfinished(where):
+    """A folder in WHERE, on the same disk, that is gone in the end, however that comes."""
+    with tempfile.TemporaryDirectory(dir=where, prefix=UNFINISHED) as tmp:
+        yield Path(tmp)
+
+
+def clean(home):
+    """Remove what a run left in HOME that was killed; who calls this has its lock."""
+    for path in home.glob(UNFINISHED + "*"):
+        say(f"removing {path}, which a run that was stopped had left")
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -75,8 +104,11 @@ def resolve(series, wanted, folder, asked=""):
     version = choose(series, wanted)
     if version and (home_of(version) / folder).exists():
         return version
+    if version and not can_be_root():
+        say("not reading Debian's package lists anew, which takes root or sudo")
+        return version
     say("reading Debian's package lists")
-    apt("update")
+    apt("update", what="read Debian's package lists")
     version = choose(series, wanted)
     if version:
         return version
@@ -113,8 +145,7 @@ def download(packages, version, where, log):
 def unpack_source(series, version, target, what, parts=()):
     """The folders PARTS of the kernel's source, or all of it, to TARGET at once."""
     log = target.parent / "source.log"
-    with tempfile.TemporaryDirectory(dir=target.parent) as tmp:
-        raw = Path(tmp)
+    with unfinished(target.parent) as raw:
         name = f"linux-source-{series}"
         download([name], version, raw, log)
         step(f"unpacking {what} source",
@@ -155,8 +186,8 @@ def fetch_headers(version, flavour, name, home):
     if target.exists():
         return
     packages, common = headers_packages(flavour, name)
-    with tempfile.TemporaryDirectory(dir=home) as tmp:
-        raw = Path(tmp) / "raw"
+    with unfinished(home) as tmp:
+        raw = tmp / "raw"
         raw.mkdir()
         download(packages, version, raw, home / f"headers-{flavour}.log")
         makefile = raw / f"usr/src/linux-headers-{name}/Makefile"
@@ -173,6 +204,7 @@ def fetch_for_modules(series, wanted, flavour, asked):
         version = resolve(series, wanted, headers_folder(flavour), asked)
         home = home_of(version)
         home.mkdir(exist_ok=True)
+        clean(home)
         name = release(series, version, flavour)
         fetch_kvm_source(series, version, home)
         fetch_headers(version, flavour, name, home)
@@ -228,8 +260,8 @@ def packages_of(flavour, name):
 
 
 def fetch_flavour(version, flavour, name, home):
-    with tempfile.TemporaryDirectory(dir=home) as tmp:
-        raw, whole = Path(tmp) / "raw", Path(tmp) / "whole"
+    with unfinished(home) as tmp:
+        raw, whole = tmp / "raw", tmp / "whole"
         raw.mkdir()
         download(packages_of(flavour, name), version, raw, home / f"{flavour}.log")
         (whole / "stock").mkdir(parents=True)
@@ -250,6 +282,7 @@ def fetch(series, wanted, flavour):
         version = resolve(series, wanted, flavour)
         home = home_of(version)
         home.mkdir(exist_ok=True)
+        clean(home)
         fetch_source(series, version, home)
         if not (home / flavour).exists():
             fetch_flavour(version, flavour, release(series, version, flavour), home)

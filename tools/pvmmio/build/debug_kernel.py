@@ -10,10 +10,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
-from pvmmio.build.debian import STOCK_MODULES
+from pvmmio.build.debian import STOCK_MODULES, clean, unfinished
 from pvmmio.console import JobError, say, step
 
 FLAVOURS = ("debug", "kcsan")
@@ -100,8 +99,12 @@ def fetch(home, flavour):
         if stamp.exists() and stamp.read_text() == key:
             return
         shutil.rmtree(home / flavour, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=home) as tmp:
-            build, whole = Path(tmp) / "build", Path(tmp) / "whole"
+        # Below a folder that only this lock's owner cleans.
+        where = home / "debug-builds"
+        where.mkdir(exist_ok=True)
+        clean(where)
+        with unfinished(where) as tmp:
+            build, whole = tmp / "build", tmp / "whole"
             build.mkdir()
             compile_kernel(home, flavour, build)
             collect(home, flavour, build, whole)

@@ -18,7 +18,7 @@ from pathlib import Path
 from pvmmio import REPO
 from pvmmio.build import debian, debug_kernel, overlay
 from pvmmio.build.cocci import OverlayError
-from pvmmio.console import JobError, main, step
+from pvmmio.console import JobError, main, say, step
 
 SELFTESTS = "tools/testing/selftests/kvm"
 
@@ -41,7 +41,10 @@ def lay_overlay(home, tree):
     """Bring TREE up to date; another kernel than last time starts afresh."""
     source = (home / "source").resolve()
     origin = tree.parent / "source"
-    if origin.exists() and origin.read_text() != str(source):
+    had = Path(origin.read_text()) if origin.exists() else source
+    # The same version in another cache is the same source.
+    if tree.exists() and had.parent.name != source.parent.name:
+        say(f"{tree} is of {had.parent.name}: making it anew of {source.parent.name}")
         shutil.rmtree(tree, ignore_errors=True)
     tree.parent.mkdir(parents=True, exist_ok=True)
     origin.write_text(str(source))
@@ -155,6 +158,7 @@ def build_example(out, logs):
 
 def build(argv):
     where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
+    debian.check_path(where, "this folder")
     # Debug kernels are built from what the default one came with.
     own = flavour in debug_kernel.FLAVOURS
     home = debian.fetch(series, version, "cloud" if own else flavour)

@@ -3,7 +3,6 @@
 
 They go beside what the kernel was built from, and to the folder of what was built.
 """
-import tempfile
 from pathlib import Path
 
 from pvmmio.build import debian, overlay
@@ -41,8 +40,8 @@ def fetch_to_cache(home, release, where, names):
     if not versions:
         raise JobError(f"Debian offers no {package} of the version that was built; run"
                        " 'make build'")
-    with tempfile.TemporaryDirectory(dir=home) as tmp:
-        raw, whole = Path(tmp) / "raw", Path(tmp) / "whole"
+    with debian.unfinished(home) as tmp:
+        raw, whole = tmp / "raw", tmp / "whole"
         raw.mkdir()
         debian.download([package], versions[0], raw, where.with_suffix(".log"))
         unpack(raw, names, whole)

@@ -4,6 +4,7 @@
 usage: packages.py
 """
 import os
+import shutil
 import subprocess
 
 from pvmmio.console import JobError, main, say
@@ -17,7 +18,14 @@ NEEDED = """
 """.split()
 
 
-def as_root(command):
+def can_be_root():
+    return os.geteuid() == 0 or bool(shutil.which("sudo"))
+
+
+def as_root(command, what):
+    """COMMAND as root; WHAT it does is told where that can't be."""
+    if not can_be_root():
+        raise JobError(f"this needs root or sudo to {what}")
     return command if os.geteuid() == 0 else ["sudo", *command]
 
 
@@ -29,11 +37,12 @@ def missing(needed):
     return [name for name in needed if name not in installed]
 
 
-def apt(*arguments):
-    """Run apt-get; its own last words say what is wrong."""
+def apt(*arguments, what=""):
+    """Run apt-get, for WHAT; its own last words say what is wrong."""
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    run = subprocess.run(as_root(["apt-get", "-q", *arguments]), env=env, text=True,
-                         capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    command = as_root(["apt-get", "-q", *arguments], what or f"run apt-get {arguments[0]}")
+    run = subprocess.run(command, env=env, text=True, capture_output=True, check=False,
+                         stdin=subprocess.DEVNULL)
     if run.returncode:
         why = (run.stderr or run.stdout).strip().splitlines() or ["no reason given"]
         raise JobError(f"apt-get {arguments[0]} failed: {why[-1]}; check network and"
@@ -46,9 +55,11 @@ def install(needed):
         names = missing(sorted(needed)) if needed else []
         if not names:
             return 0
+        what = f"install {' '.join(names)}"
+        as_root([], what)
         say(f"installing packages: {' '.join(names)}")
-        apt("update")
-        apt("install", "-y", "--no-install-recommends", *names)
+        apt("update", what=what)
+        apt("install", "-y", "--no-install-recommends", *names, what=what)
     except FileNotFoundError as error:
         raise JobError(f"{error.filename} is missing; this needs Debian 12 or 13, and root or"
                        " sudo") from None

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -10,7 +11,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from pvmmio.build import debian
+from pvmmio.build import debian, kernel
 from pvmmio.console import JobError
 
 PACKAGES = {
@@ -76,6 +77,46 @@ class DebianTest(unittest.TestCase):
         home = debian.home_of("6.12.117-1~deb12u1")
         self.assertEqual([path.name for path in home.iterdir()], [])
 
+    def test_what_a_killed_run_left_is_removed_and_nothing_else(self):
+        home = debian.home_of("6.12.117-1~deb12u1")
+        for name in ("unfinished-abc/raw", "source", "cloud"):
+            (home / name).mkdir(parents=True)
+        debian.fetch("6.12", "", "cloud")
+        self.assertEqual(sorted(path.name for path in home.iterdir()), ["cloud", "source"])
+        self.assertIn("which a run that was stopped had left", self.said.getvalue())
+
+    def test_cache_that_cannot_be(self):
+        for path, words in (("cache", "has to be an absolute path"), ("./c", "absolute path"),
+                            ("/tmp/a b", "has a blank or a colon"), ("/tmp/a:b", "or a colon")):
+            with mock.patch.dict(os.environ, XDG_CACHE_HOME=path), self.assertRaisesRegex(
+                    JobError, rf"\AXDG_CACHE_HOME={re.escape(path)}: [^\n]*{words}[^\n]*\Z"):
+                debian.fetch("6.12", "", "cloud")
+
+    def test_folder_that_cannot_be_built_in(self):
+        with mock.patch.object(debian, "fetch") as fetch, self.assertRaisesRegex(
+                JobError, "this folder: the path /tmp/a b/build has a blank"):
+            kernel.build(["/tmp/a b/build", "6.12", "", "cloud"])
+        fetch.assert_not_called()
+
+    def test_same_version_in_another_cache_keeps_the_tree(self):
+        tree = self.cache / "build/linux"
+        with mock.patch.object(kernel.overlay, "lay"):
+            for cache, version, stays in (("one", "6.12.9-1", True), ("two", "6.12.9-1", True),
+                                          ("two", "6.12.10-1", False)):
+                tree.mkdir(parents=True, exist_ok=True)
+                self.said.truncate(0)
+                kernel.lay_overlay(self.cache / cache / version, tree)
+                self.assertEqual((tree.exists(), self.said.getvalue() == ""), (stays, stays))
+        self.assertIn("is of 6.12.9-1: making it anew of 6.12.10-1", self.said.getvalue())
+        self.assertEqual((tree.parent / "source").read_text(),
+                         str(self.cache / "two/6.12.10-1/source"))
+
+    def test_without_root_lists_are_as_they_are(self):
+        with mock.patch.object(debian, "can_be_root", lambda: False):
+            self.assertEqual(debian.resolve("6.12", "", "cloud"), "6.12.117-1~deb12u1")
+            self.apt.assert_not_called()
+            self.assertIn("takes root or sudo", self.said.getvalue())
+
     def test_waiting_for_another_job_is_told(self):
         path = self.cache / "lock"
         with debian.cache_lock(path):
@@ -89,7 +130,7 @@ class DebianTest(unittest.TestCase):
 
     def test_newest_is_taken_after_reading_the_lists_anew(self):
         self.assertEqual(debian.resolve("6.12", "", "cloud"), "6.12.117-1~deb12u1")
-        self.apt.assert_called_once_with("update")
+        self.apt.assert_called_once_with("update", what="read Debian's package lists")
 
     def test_what_is_in_the_cache_needs_no_network(self):
         (debian.home_of("6.12.9-1~deb12u1") / "cloud").mkdir(parents=True)

@@ -2,6 +2,9 @@
 """Measure every doorbell, stock beside patched, and print the seed's table and more.
 
 usage: bench.py BUILT RESULTS [LAB]
+       bench.py --host
+
+The latter only looks whether LAB host can be measured, before anything is built.
 
 BUILT is a folder that pvmmio/build/kernel.py made.  LAB names lab machines
 (default: all), or is "host": this machine, with the KVM that it has loaded.
@@ -92,8 +95,8 @@ class Results:
         what, value, rows = figure["case"], "median", self.rows
         if "operation" in figure:
             what, value, rows = f"{figure['operation']} {what}", "per_operation", self.scale
-        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}{what_is_special(figure)}:"
-            f" {figure[value]} {figure['unit']}")
+        say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}"
+            f"{what_is_special(figure)}: {figure[value]} {figure['unit']}")
         rows.append(row)
 
 
@@ -114,8 +117,8 @@ def host_kvm():
         with open("/dev/kvm", "rb+", buffering=0) as kvm:
             ours = fcntl.ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_PV_MMIO)
     except OSError as error:
-        raise JobError(f"LAB=host: /dev/kvm: {error.strerror}; load KVM's modules, or"
-                       " use LAB=amd") from None
+        raise JobError(f"LAB=host: /dev/kvm: {error.strerror}; load KVM's modules, as root,"
+                       " or use LAB=amd") from None
     return "patched" if ours else "stock"
 
 
@@ -156,6 +159,9 @@ def write_results(path, rows):
 
 
 def bench(argv):
+    if argv == ["--host"]:
+        say(f"LAB=host: {host_kvm()} KVM is loaded")
+        return 0
     built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
     lab = argv[2] if len(argv) > 2 else ""
     labs = fleet.chosen(lab)
@@ -177,4 +183,4 @@ def bench(argv):
 
 
 if __name__ == "__main__":
-    main(bench, sys.argv[1:], (2, 3), __doc__)
+    main(bench, sys.argv[1:], (1, 2, 3), __doc__)

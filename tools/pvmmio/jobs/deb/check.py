@@ -67,7 +67,8 @@ def check(argv):
                       f"--include={','.join(packages)}",
                       *(f"--customize-hook={hook}" for hook in hooks(
                           out / deb.name(deb.version()), release, series, results)),
-                      system.suite(), "-", str(sources)]), out / "check.log")
+                      system.suite(), "-", str(sources)], "install a Debian system"),
+             out / "check.log")
         read(results.read_text(), tally)
     return tally.finish()
 

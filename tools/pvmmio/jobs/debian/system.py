@@ -7,7 +7,6 @@ is made from changes.
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from pvmmio.build import debian
@@ -57,7 +56,8 @@ def make(packages, where, log):
     listed = where / "sources.list"
     listed.write_text("\n".join(sources()) + "\n")
     step("installing a Debian system", as_root([str(HERE / "install"), str(where), suite(),
-                                               str(listed), ",".join(packages)]), log)
+                                               str(listed), ",".join(packages)],
+                                              "install a Debian system"), log)
 
 
 def fetch(home, version, flavour, release):
@@ -69,8 +69,9 @@ def fetch(home, version, flavour, release):
         if (where / "key").exists() and (where / "key").read_text() == wanted:
             return where
         say("a Debian system takes 2 minutes on 2 cores, once")
-        with tempfile.TemporaryDirectory(dir=home) as tmp:
-            whole = Path(tmp) / "whole"
+        debian.clean(home)
+        with debian.unfinished(home) as tmp:
+            whole = tmp / "whole"
             whole.mkdir()
             make(packages, whole, home / f"{flavour}-system.log")
             (whole / "key").write_text(wanted)

@@ -1,26 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """For which kernels modules are built, and that a folder of them is whole."""
+import re
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from pvmmio.console import JobError
 from pvmmio.jobs.modules import check, modules
 
 
 class ReleaseTest(unittest.TestCase):
+    def setUp(self):
+        patch = mock.patch.object(modules, "this_debian", lambda: "12")
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def assert_refused(self, release, words):
+        with self.assertRaises(JobError) as refused:
+            modules.split(release)
+        self.assertRegex(str(refused.exception),
+                         rf"\AKVER={re.escape(release)}: [^\n]*{words}[^\n]*\Z")
+
     def test_no_release(self):
-        for bad in ("", "6.12", "6.12.117", "6.12.117-amd64", "6.12.117+deb12-arm64",
-                    "6.12.90+deb13.-amd64", "6.12.90+deb13.x-amd64",
+        for bad in ("", "6", "6.12.117+deb12-arm64", "6.12.117-arm64",
+                    "6.12.90+deb13.-arm64", "6.12.90+deb13.x-i386",
                     "6.12.117+deb12-amd64; true", "../6.12.117+deb12-amd64"):
-            with self.assertRaisesRegex(JobError, "no release of a Debian kernel"):
-                modules.split(bad)
+            self.assert_refused(bad, "no release of a Debian kernel")
+
+    def test_kernel_that_debian_12_comes_with(self):
+        for release in ("6.1.0-49-amd64", "6.1.0-49-cloud-amd64"):
+            self.assert_refused(release, "Debian's Linux 6.1, and our modules are for Linux 6.12;"
+                                " apt install linux-image-6.12-amd64, reboot")
+
+    def test_kernel_of_another_debian(self):
+        self.assert_refused("6.12.48+deb13-amd64", "kernel of Debian 13.*on a Debian 13")
+        with mock.patch.object(modules, "this_debian", lambda: ""):
+            self.assertEqual(modules.split("6.12.48+deb13-amd64"), ("6.12", "6.12.48", "generic"))
+
+    def test_kernel_that_is_not_debians(self):
+        for release in ("6.12.30-generic", "6.12.30", "6.8.0-51-generic", "6.12.9-200.fc41.x86_64",
+                        "6.12.0-rc1+"):
+            self.assert_refused(release, "no kernel of Debian's.*make series TREE=")
 
     def test_release_of_another_kernel(self):
         for bad in ("6.1.140+deb12-amd64", "6.12.117+deb12-foo-amd64"):
-            with self.assertRaisesRegex(JobError, "can be built for Linux 6.12"):
-                modules.split(bad)
+            self.assert_refused(bad, "can be built for Linux 6.12")
 
     def test_flavours(self):
         for kind, flavour in (("cloud-", "cloud"), ("", "generic"), ("rt-", "rt")):
@@ -30,7 +56,8 @@ class ReleaseTest(unittest.TestCase):
     def test_debian_13(self):
         for release, version in (("6.12.118+deb13-cloud-amd64", "6.12.118"),
                                  ("6.12.90+deb13.1-cloud-amd64", "6.12.90")):
-            self.assertEqual(modules.split(release), ("6.12", version, "cloud"))
+            with mock.patch.object(modules, "this_debian", lambda: "13"):
+                self.assertEqual(modules.split(release), ("6.12", version, "cloud"))
 
 
 class CheckTest(unittest.TestCase):

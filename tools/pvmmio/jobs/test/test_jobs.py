@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import subprocess
+import tempfile
 import unittest
 from types import SimpleNamespace
 from unittest import mock
@@ -11,7 +12,9 @@ from unittest import mock
 from pvmmio import REPO
 from pvmmio.console import JobError, own_environment
 from pvmmio.jobs import machines, reader
+from pvmmio.jobs.bench import bench
 from pvmmio.jobs.fuzz import fuzz
+from pvmmio.jobs.regress import names
 from pvmmio.tally import Tally
 
 GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
@@ -38,6 +41,49 @@ class MakeTest(unittest.TestCase):
         for job in ("bench", "test", "fuzz", "shell"):
             self.assert_refused("LAB=foo", job, "LAB=foo")
 
+    def test_setting_that_no_job_has(self):
+        for bad in ("FLAVOR=rt", "lab=amd", "Lab=amd", "TEST=short"):
+            self.assert_refused(f"{bad}: there is no such setting; there is KERNEL", "test", bad)
+
+    def test_more_than_one_machine(self):
+        for job in ("bench", "test", "shell", "e2e"):
+            self.assert_refused("LAB=amd intel: that is more than one machine", job,
+                                "LAB=amd intel")
+
+    def test_unknown_test(self):
+        for job in ("test-debug", "test-kcsan"):
+            self.assert_refused("TESTS=nosuch: no such test; there is", job,
+                                "TESTS=pv_mmio_test nosuch")
+            self.assert_accepted(job, "TESTS=pv_mmio_test pv_mmio_smp_test")
+
+    def test_tests_of_the_kernel_are_looked_for_before_anything_is_built(self):
+        names.check(["smm_test"], {"smm_test", "state_test"})
+        with self.assertRaisesRegex(JobError, r"\ATESTS=nosuch: the kernel has no such test; there"
+                                              r" is short, all, smm_test, state_test\Z"):
+            names.check(["smm_test", "nosuch"], {"smm_test", "state_test"})
+        told = make("--dry-run", "regress", "TESTS=nosuch").stdout
+        self.assertLess(told.index("regress.names"), told.index("build.kernel"))
+
+    def test_host_is_looked_at_before_anything_is_built(self):
+        told = make("--dry-run", "bench", "LAB=host").stdout
+        self.assertLess(told.index("--host"), told.index("build.kernel"))
+        with mock.patch("builtins.open", side_effect=FileNotFoundError(2, "No such file")):
+            with self.assertRaisesRegex(JobError, "LAB=host: /dev/kvm: .*load KVM's modules"):
+                bench.bench(["--host"])
+
+    def test_folder_with_a_blank(self):
+        with tempfile.TemporaryDirectory(suffix=" b") as tmp:
+            done = subprocess.run(["make", "-C", tmp, "-f", REPO / "Makefile", "help"], check=False,
+                                  capture_output=True, text=True, env=own_environment())
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "has a blank, which the kernel's build can't take; move it")
+
+    def test_program_to_run(self):
+        self.assert_refused("PROGRAM= is empty", "run")
+        self.assert_refused("KVM=foo: no such modules; there is stock, patched", "run",
+                            "PROGRAM=x", "KVM=foo")
+        self.assert_accepted("run", "PROGRAM=x", "KVM=stock", "LAB=amd")
+
     def test_unknown_flavour(self):
         self.assert_refused("FLAVOUR=foo", "build", "FLAVOUR=foo")
 
@@ -59,9 +105,10 @@ class MakeTest(unittest.TestCase):
                                        ("nested", "test-lab")),
                                       ("CONFIGS=all", ("build", "check"), ("configs",)),
                                       ("KVER=6.12", ("build",), ("modules", "load")),
-                                      ("TESTS=short", ("test",), ("regress", "test-kcsan")),
+                                      ("TESTS=short", ("test",), ("regress",)),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
                                       ("CASES=5", ("stress",), ("fuzz",)),
+                                      ("PROGRAM=x", ("shell", "test"), ("run",)),
                                       ("FILES=a.json", ("stick", "bench"), ("results",)),
                                       ("JOB=test", ("test", "build"), ("debian13",)),
                                       ("LAB=amd", ("debian13",), ("test",))):
@@ -88,7 +135,7 @@ class MakeTest(unittest.TestCase):
         self.assertEqual(done.stdout, "")
 
     def test_modules_for_no_kernel(self):
-        self.assert_fails("no release of a Debian kernel", "modules", "KVER=6.12")
+        self.assert_fails("no kernel of Debian's", "modules", "KVER=6.12")
 
     def test_nothing_to_load(self):
         self.assert_fails("run 'make modules' first", "load", "KVER=6.12.0+deb12-amd64")

@@ -28,6 +28,12 @@ class PackageTest(unittest.TestCase):
             with self.subTest(name=name):
                 self.assertIsNotNone(find_spec(name))
 
+    def test_make_can_stop_each_job(self):
+        # What make tells its child isn't told to what a shell started.
+        for line in (REPO / "Makefile").read_text().splitlines():
+            if re.match(r"\t.*python3 -m", line):
+                self.assertTrue(line.startswith("\t@exec python3 -m"), line)
+
 
 if __name__ == "__main__":
     unittest.main()
