@@ -125,7 +125,7 @@ static inline void kvm_pci_doorbell_read(const __u8 *cap,
 /*
  * Read the capability at @at, which is one by ID, type and signature.  @config
  * are the first KVM_PCI_CONFIG_SIZE bytes of the device's configuration.
- * @bell is to be used only after KVM_PCI_DOORBELL_OK.
+ * *@bell is written only if KVM_PCI_DOORBELL_OK is returned.
  */
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_parse(const __u8 *config, unsigned int at,
@@ -133,6 +133,7 @@ kvm_pci_doorbell_parse(const __u8 *config, unsigned int at,
 {
 	const __u8 *cap = config + at;
 	enum kvm_pci_doorbell_error error;
+	struct kvm_pci_doorbell read;
 
 	if (cap[2] < 9 || at + cap[2] > KVM_PCI_CONFIG_SIZE)
 		return KVM_PCI_DOORBELL_BAD_LENGTH;
@@ -141,17 +142,19 @@ kvm_pci_doorbell_parse(const __u8 *config, unsigned int at,
 	if (cap[2] != sizeof(struct kvm_pci_doorbell_cap))
 		return KVM_PCI_DOORBELL_BAD_LENGTH;
 
-	kvm_pci_doorbell_read(cap, bell);
-	if (!bell->ways || bell->ways & ~(KVM_PCI_DOORBELL_STORE |
-					  KVM_PCI_DOORBELL_HYPERCALL |
-					  KVM_PCI_DOORBELL_PORT))
+	kvm_pci_doorbell_read(cap, &read);
+	if (!read.ways || read.ways & ~(KVM_PCI_DOORBELL_STORE |
+					KVM_PCI_DOORBELL_HYPERCALL |
+					KVM_PCI_DOORBELL_PORT))
 		return KVM_PCI_DOORBELL_BAD_WAYS;
 
-	error = kvm_pci_doorbell_check_memory(config, bell);
+	error = kvm_pci_doorbell_check_memory(config, &read);
 	if (!error)
-		error = kvm_pci_doorbell_check_port(bell);
+		error = kvm_pci_doorbell_check_port(&read);
 	if (!error && (cap[26] || cap[27]))
 		error = KVM_PCI_DOORBELL_BAD_UNUSED;
+	if (!error)
+		*bell = read;
 
 	return error;
 }
@@ -201,6 +204,28 @@ static inline __u8 *kvm_pci_doorbell_byte(struct kvm_pci_doorbell_window *window
 	return &window->taken[(port - window->first) / 8];
 }
 
+static inline __u8 kvm_pci_doorbell_bit(const struct kvm_pci_doorbell_window *window,
+					__u32 port)
+{
+	return 1 << ((port - window->first) % 8);
+}
+
+/* The ports that a device has, in @ports; how many these are. */
+static inline __u32 kvm_pci_doorbell_ports(const struct kvm_pci_doorbell *bell,
+					   __u32 ports[5])
+{
+	__u32 n = 0;
+
+	while (n < bell->port_width) {
+		ports[n] = bell->port + n;
+		n++;
+	}
+	if (bell->isr_width)
+		ports[n++] = bell->isr_port;
+
+	return n;
+}
+
 /*
  * Take the ports of one more device; takes none if it can't have all.  All
  * devices share the window of the first.
@@ -209,7 +234,7 @@ static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_claim(struct kvm_pci_doorbell_window *window,
 		       const struct kvm_pci_doorbell *bell)
 {
-	__u32 ports[5], i, n = 0;
+	__u32 ports[5], i, n;
 
 	if (!(bell->ways & KVM_PCI_DOORBELL_PORT))
 		return KVM_PCI_DOORBELL_OK;
@@ -220,22 +245,36 @@ kvm_pci_doorbell_claim(struct kvm_pci_doorbell_window *window,
 
 	window->first = bell->window;
 	window->size = bell->window_size;
-	while (n < bell->port_width) {
-		ports[n] = bell->port + n;
-		n++;
-	}
-	if (bell->isr_width)
-		ports[n++] = bell->isr_port;
-
+	n = kvm_pci_doorbell_ports(bell, ports);
 	for (i = 0; i < n; i++)
 		if (*kvm_pci_doorbell_byte(window, ports[i]) &
-		    1 << ((ports[i] - window->first) % 8))
+		    kvm_pci_doorbell_bit(window, ports[i]))
 			return KVM_PCI_DOORBELL_TAKEN;
 	for (i = 0; i < n; i++)
 		*kvm_pci_doorbell_byte(window, ports[i]) |=
-			1 << ((ports[i] - window->first) % 8);
+			kvm_pci_doorbell_bit(window, ports[i]);
 
 	return KVM_PCI_DOORBELL_OK;
+}
+
+/*
+ * Give back the ports that kvm_pci_doorbell_claim() took for this device, when
+ * it is unplugged or its driver goes.  The window stays, with or without devices:
+ * to let the VMM have another one, zero @window.
+ */
+static inline void
+kvm_pci_doorbell_release(struct kvm_pci_doorbell_window *window,
+			 const struct kvm_pci_doorbell *bell)
+{
+	__u32 ports[5], i, n;
+
+	if (!(bell->ways & KVM_PCI_DOORBELL_PORT))
+		return;
+
+	n = kvm_pci_doorbell_ports(bell, ports);
+	for (i = 0; i < n; i++)
+		*kvm_pci_doorbell_byte(window, ports[i]) &=
+			(__u8)~kvm_pci_doorbell_bit(window, ports[i]);
 }
 
 #endif /* _UAPI_LINUX_KVM_PV_MMIO_PCI_PARSE_H */
