@@ -8,6 +8,7 @@ position p;
 @@
  #include <kvm/iodev.h>@p
 +#include "ioeventfd_index.h"
++#include "ioeventfd_many.h"
 +#include "ioeventfd_post.h"
 
 // expect 1
@@ -71,7 +72,7 @@ identifier kvm, bus_idx, args, i;
 +kvm_ioeventfd_fdget(args)
  ...
  kvm_iodevice_init@p(&i->dev, &ioeventfd_ops);
-+	kvm_ioeventfd_init_post(&i->dev, args);
++	kvm_ioeventfd_init(&i->dev, args);
  ...
  }
 

@@ -354,7 +354,8 @@ static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
  * new bucket: as they compare each, and look at so many only, neither harms.
  */
 static struct kvm_ioeventfd_index *
-index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
+index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old,
+	   unsigned int new_bits)
 {
 	unsigned int bits = 64 - old->shift;
 	struct kvm_ioeventfd_index *index;
@@ -362,7 +363,7 @@ index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
 	struct hlist_node *next;
 	size_t i;
 
-	index = index_alloc(bits + GROW_BITS);
+	index = index_alloc(new_bits);
 	if (!index)
 		return old;
 
@@ -385,32 +386,37 @@ index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old)
 	return index;
 }
 
+/* For @nr more. */
 static struct kvm_ioeventfd_index *
-index_make_room(struct kvm *kvm, struct kvm_ioeventfd_index *index)
+index_make_room(struct kvm *kvm, struct kvm_ioeventfd_index *index, u32 nr)
 {
-	unsigned int bits = 64 - index->shift;
-	u64 wanted = (index->nr_entries + 1ULL) *
+	unsigned int old_bits = 64 - index->shift, bits = old_bits;
+	u64 wanted = ((u64)index->nr_entries + nr) *
 		     KVM_IOEVENTFD_BUCKETS_PER_ENTRY;
 
-	if (wanted <= 1UL << bits || bits + GROW_BITS > MAX_BITS)
-		return index;
+	while (wanted > 1UL << bits && bits + GROW_BITS <= MAX_BITS)
+		bits += GROW_BITS;
 
-	return index_grow(kvm, index);
+	return bits > old_bits ? index_grow(kvm, index, bits) : index;
 }
 
-/* What there is to know of one that came to @pos, but for its bucket. */
 static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
-		       struct kvm_io_bus *bus, int pos)
+		       struct kvm_ioeventfd_entry *entry)
 {
-	const struct kvm_io_range *range = &bus->range[pos];
-	struct kvm_ioeventfd_entry *entry = range_entry(range), *alike = NULL;
-
 	spin_lock(&index->others->lock);
-	kvm_ioeventfd_fill_entry(range->dev);
+	/* A vCPU may ring it already. */
+	WRITE_ONCE(entry->kind, entry->id);
 	entry->mmio_generation = U64_MAX;
 	entry->post_generation = U64_MAX;
 	entry_verify(kvm, index, entry);
 	spin_unlock(&index->others->lock);
+}
+
+static void index_note_neighbours(struct kvm_ioeventfd_index *index,
+				  struct kvm_io_bus *bus, int pos)
+{
+	const struct kvm_io_range *range = &bus->range[pos];
+	struct kvm_ioeventfd_entry *alike = NULL;
 
 	/* There may be thousands at one address: one is as good as all. */
 	if (pos > 0 && range[-1].addr == range->addr &&
@@ -419,25 +425,33 @@ static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 	if (!alike)
 		index_note_nest(index, bus, pos);
 	else if (entry_kind(alike) & KVM_IOEVENTFD_NESTED)
-		entry_set_nested(index, entry);
+		entry_set_nested(index, range_entry(range));
 }
 
-static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
-			    struct kvm_io_bus *bus, int pos)
+/* One that came to @pos, of which all is known but what is around it. */
+static void index_admit(struct kvm_ioeventfd_index *index, enum kvm_bus bus_idx,
+			struct kvm_io_bus *bus, int pos)
 {
-	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
 	struct kvm_ioeventfd_entry *entry = range_entry(&bus->range[pos]);
-	int *nr_wildcards;
+	int *nr_wildcards = &index->nr_wildcards[bus_idx];
 
-	index = index_make_room(kvm, index);
-	index_fill(kvm, index, bus, pos);
-	nr_wildcards = &index->nr_wildcards[bus_idx];
+	index_note_neighbours(index, bus, pos);
 	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards + 1);
 	if (entry_kind(entry) & KVM_IOEVENTFD_POSTING)
 		WRITE_ONCE(index->nr_posting, index->nr_posting + 1);
 	index->nr_entries++;
 	index_link(index, entry);
+}
+
+static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
+			    struct kvm_io_bus *bus, int pos)
+{
+	struct kvm_ioeventfd_index *index;
+
+	index = index_make_room(kvm, kvm->ioeventfd_index, 1);
+	index_fill(kvm, index, range_entry(&bus->range[pos]));
+	index_admit(index, bus_idx, bus, pos);
 }
 
 /* From now on, and for good, all that is on this bus is left to it. */
@@ -551,7 +565,7 @@ static struct kvm_ioeventfd_index *index_alloc_first(void)
 }
 
 /* With the first ioeventfd, or a later one if memory was short. */
-static void index_create(struct kvm *kvm)
+static void index_create(struct kvm *kvm, u32 nr)
 {
 	struct kvm_ioeventfd_index *index = index_alloc_first();
 
@@ -560,6 +574,7 @@ static void index_create(struct kvm *kvm)
 
 	/* vCPUs may look at once: they find nothing yet. */
 	smp_store_release(&kvm->ioeventfd_index, index);
+	index_make_room(kvm, index, nr);
 	index_add_all(kvm, false);
 	index_add_all(kvm, true);
 }
@@ -578,7 +593,56 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 	if (kvm->ioeventfd_index)
 		index_add(kvm, bus_idx, bus, pos);
 	else if (range_entry(range))
-		index_create(kvm);
+		index_create(kvm, 1);
+}
+
+static struct kvm_ioeventfd_entry *new_entry(const struct kvm_io_range *range)
+{
+	struct kvm_ioeventfd_entry *entry = range_entry(range);
+
+	return entry && entry->at < 0 ? entry : NULL;
+}
+
+/*
+ * All are filled in before any is admitted, as each looks at what is around it.
+ * By place on the bus, so that one like the one before it finds that admitted.
+ */
+static void index_add_new(struct kvm *kvm, struct kvm_ioeventfd_index *index,
+			  enum kvm_bus bus_idx)
+{
+	struct kvm_io_bus *bus = kvm_get_bus(kvm, bus_idx);
+	struct kvm_ioeventfd_entry *entry;
+	int pos;
+
+	for (pos = 0; pos < bus->dev_count; pos++) {
+		entry = new_entry(&bus->range[pos]);
+		if (entry)
+			index_fill(kvm, index, entry);
+		cond_resched();
+	}
+	for (pos = 0; pos < bus->dev_count; pos++) {
+		if (new_entry(&bus->range[pos]))
+			index_admit(index, bus_idx, bus, pos);
+		cond_resched();
+	}
+}
+
+void kvm_ioeventfd_index_add_many(struct kvm *kvm, unsigned long buses, u32 nr)
+{
+	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	/* It begins with all that is on any bus, these among them. */
+	if (!index) {
+		index_create(kvm, nr);
+		return;
+	}
+
+	index = index_make_room(kvm, index, nr);
+	for_each_set_bit(i, &buses, KVM_NR_BUSES)
+		index_add_new(kvm, index, i);
 }
 
 void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,

@@ -69,11 +69,20 @@ struct kvm_ioeventfd_entry {
 	u64 kind;
 	/* 0, or how wide the values are that are stored, and a flag. */
 	u8 posts;
+	/* What never changes of @kind, but for KVM_IOEVENTFD_NESTED. */
+	u16 id;
+	/*
+	 * While an array of changes is looked at, under kvm->slots_lock: its place
+	 * on the bus, or below 0 if the array assigns it.
+	 */
+	int at;
 	/* Where they are stored, and the word of who sleeps; or NULL. */
 	void __user *slot;
 	u32 __user *wake;
 	/* If it posts: instead of mmio_generation. */
 	u64 post_generation;
+	/* As @at. */
+	struct hlist_node alike;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO
@@ -86,6 +95,11 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 			     struct kvm_io_bus *bus, int pos);
 void kvm_ioeventfd_index_del(struct kvm *kvm, enum kvm_bus bus_idx,
 			     struct kvm_io_bus *bus, int pos);
+/*
+ * The same for many that were added to the @buses at once, @nr of them: those
+ * whose kvm_ioeventfd_entry.at is below 0.
+ */
+void kvm_ioeventfd_index_add_many(struct kvm *kvm, unsigned long buses, u32 nr);
 void kvm_ioeventfd_index_free(struct kvm *kvm);
 void __kvm_ioeventfd_verify(struct kvm *kvm, struct kvm_ioeventfd_entry *entry);
 
@@ -349,7 +363,9 @@ static inline void kvm_ioeventfd_verify(struct kvm *kvm,
 
 /* In eventfd.c: the entry of an ioeventfd, NULL for other kinds of device. */
 struct kvm_ioeventfd_entry *kvm_ioeventfd_entry(struct kvm_io_device *dev);
-void kvm_ioeventfd_fill_entry(struct kvm_io_device *dev);
+/* All that there is to know of a new one as such. */
+void kvm_ioeventfd_init(struct kvm_io_device *dev,
+			const struct kvm_ioeventfd *args);
 #else
 static inline void kvm_ioeventfd_index_add(struct kvm *kvm,
 					   enum kvm_bus bus_idx,
@@ -358,6 +374,8 @@ static inline void kvm_ioeventfd_index_del(struct kvm *kvm,
 					   enum kvm_bus bus_idx,
 					   struct kvm_io_bus *bus, int pos) { }
 static inline void kvm_ioeventfd_index_free(struct kvm *kvm) { }
+static inline void kvm_ioeventfd_init(struct kvm_io_device *dev,
+				      const struct kvm_ioeventfd *args) { }
 static inline void kvm_ioeventfd_verify(struct kvm *kvm,
 					struct kvm_ioeventfd_entry *entry) { }
 #endif

@@ -35,10 +35,6 @@ void kvm_ioeventfd_put(struct eventfd_ctx *eventfd);
 int kvm_ioeventfd_post(struct kvm_vcpu *vcpu,
 		       const struct kvm_ioeventfd_entry *entry,
 		       struct eventfd_ctx *eventfd, int len, const void *val);
-
-/* In eventfd.c: all that makes @dev post what is written to it. */
-void kvm_ioeventfd_init_post(struct kvm_io_device *dev,
-			     const struct kvm_ioeventfd *args);
 #else
 #define KVM_IOEVENTFD_POST_FLAGS	0
 
@@ -64,9 +60,6 @@ static inline void kvm_ioeventfd_put(struct eventfd_ctx *eventfd)
 {
 	eventfd_ctx_put(eventfd);
 }
-
-static inline void kvm_ioeventfd_init_post(struct kvm_io_device *dev,
-					   const struct kvm_ioeventfd *args) { }
 #endif
 
 #endif /* _KVM_IOEVENTFD_POST_H */

@@ -9,6 +9,7 @@ position p;
 @@
  #include "vfio.h"@p
 +#include "ioeventfd_index.h"
++#include "ioeventfd_many.h"
 
 // expect 1
 @added@
@@ -41,6 +42,21 @@ identifier kvm, bus_idx, dev, bus, new_bus, i;
  rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
 +	kvm_ioeventfd_index_del(kvm, bus_idx, bus, i);
  synchronize_srcu_expedited@p(&kvm->srcu);
+ ...
+ }
+
+// expect 1
+@many@
+position p;
+identifier filp, ioctl, arg, kvm;
+@@
+ kvm_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
+ {
+ ...
+ if (kvm->mm != current->mm || kvm->vm_dead)
+ 	return -EIO@p;
++	if (ioctl == KVM_IOEVENTFDS)
++		return kvm_ioeventfds(kvm, arg);
  ...
  }
 

@@ -15,6 +15,7 @@
 #include "trace.h"
 #include "x86.h"
 #include "xen.h"
+#include "../../../virt/kvm/ioeventfd_many.h"
 
 static bool pv_mmio = true;
 module_param(pv_mmio, bool, 0444);
@@ -27,13 +28,15 @@ MODULE_PARM_DESC(hc_mmio_write, "Offer the MMIO write hypercall to VMMs");
 bool kvm_pv_mmio_is_cap(long cap)
 {
 	return cap == KVM_CAP_X86_PV_MMIO || cap == KVM_CAP_X86_HC_MMIO_WRITE ||
-	       cap == KVM_CAP_IOEVENTFD_POST;
+	       cap == KVM_CAP_IOEVENTFD_POST || cap == KVM_CAP_IOEVENTFDS;
 }
 
 int kvm_pv_mmio_check_cap(long cap)
 {
 	if (cap == KVM_CAP_X86_PV_MMIO)
 		return pv_mmio;
+	if (cap == KVM_CAP_IOEVENTFDS)
+		return KVM_IOEVENTFDS_MAX;
 
 	return cap == KVM_CAP_IOEVENTFD_POST || hc_mmio_write;
 }
@@ -42,9 +45,10 @@ int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 {
 	u64 on = cap->args[0];
 
-	/* Payload is asked for with each ioeventfd. */
+	/* Nothing to enable: each ioeventfd asks for payload, or an array. */
 	if (on > 1 || cap->args[1] || cap->args[2] || cap->args[3] ||
 	    cap->cap == KVM_CAP_IOEVENTFD_POST ||
+	    cap->cap == KVM_CAP_IOEVENTFDS ||
 	    !kvm_pv_mmio_check_cap(cap->cap))
 		return -EINVAL;
 

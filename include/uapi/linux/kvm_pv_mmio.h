@@ -152,4 +152,44 @@ struct kvm_ioeventfd_post {
 	__u8  pad2[16];
 };
 
+/*
+ * Many at once.  KVM_IOEVENTFDS of a VM does what KVM_IOEVENTFD would do for
+ * each struct kvm_ioeventfd of an array, one after the other, or nothing: if one
+ * of them fails, all is as it was.  So the doorbells of a device that moves are
+ * removed and assigned in one call.  It costs one copy of what KVM knows of the
+ * VM's devices and one grace period, whereas single calls cost those each.
+ *
+ * KVM_CHECK_EXTENSION of KVM_CAP_IOEVENTFDS is the number of entries that an
+ * array may have, or 0 if there's no such call.
+ *
+ * Entries are those of KVM_IOEVENTFD, with all of its flags, the ones above
+ * among them.  Each sees what those before it did: the same ioeventfd may be
+ * assigned and removed again.  vCPUs that ring meanwhile may meet the doorbells
+ * at ports before or after those in memory; each rings what was there, or what
+ * will be.
+ *
+ * KVM writes "failed" whenever it has read the structure and found no fault in
+ * it: the index of the first entry that failed, or "nr" if it was none's fault.
+ * Errors, of which each leaves all ioeventfds as they were:
+ *   EINVAL   "flags" or "pad" is not zero; or as of KVM_IOEVENTFD, of an entry
+ *   E2BIG    "nr" is more than KVM_CAP_IOEVENTFDS tells
+ *   EFAULT   the structure can't be read or written, or the array can't be read
+ *   ENOMEM   no memory, also where it's less ioeventfds that are wanted
+ *   EINTR    the process is being killed
+ *   any other of KVM_IOEVENTFD, of an entry
+ */
+#define KVM_CAP_IOEVENTFDS		0x70766d05
+
+struct kvm_ioeventfds {
+	__u32 nr;
+	__u32 flags;
+	/* Address of the array. */
+	__u64 entries;
+	__u32 failed;
+	__u32 pad[3];
+};
+
+/* With <linux/kvm.h>.  Upstream's numbers count up, this one down from 0xff. */
+#define KVM_IOEVENTFDS			_IOWR(KVMIO, 0xff, struct kvm_ioeventfds)
+
 #endif /* _UAPI_LINUX_KVM_PV_MMIO_H */

@@ -18,9 +18,11 @@ _wake had a thread asleep on the eventfd.  The guest rang in turn from so many
 from so many "places" with the same code (1 unless told).  And RESULTS/scale.json, a
 list of objects
   {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
-   "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones"}
+   "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones",
+   "at_once"}
 where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
-many came or went beside ioeventfds that stayed.
+many came or went beside ioeventfds that stayed.  If "at_once" (false unless told),
+all came or went in one call.
 For LAB host, both have the KVMs that were loaded one after the other on this machine,
 and so has RESULTS/host.json, in the form of a stick's results.
 """
@@ -95,6 +97,7 @@ class Results:
         what, value, rows = figure["case"], "median", self.rows
         if "operation" in figure:
             what, value, rows = f"{figure['operation']} {what}", "per_operation", self.scale
+        what += " at once" if figure.get("at_once", False) else ""
         say(f"{lab}: {kvm}: {what}, {figure['ioeventfds']} {figure['layout']}"
             f"{what_is_special(figure)}: {figure[value]} {figure['unit']}")
         rows.append(row)

@@ -161,12 +161,17 @@ def scale_tables(rows):
     for (lab, operation, ringing), some in group_by(rows, "lab", "operation",
                                                     "ringing_vcpus").items():
         meanwhile = f"while {ringing} vCPUs ring" if ringing else "while no vCPU runs"
-        how = f"{meanwhile}, by number of ioeventfds: mean in {some[0]['unit']}, waits included"
+        unit = some[0]["unit"]
+        how = f"{meanwhile}, by number of ioeventfds: mean in {unit}, waits included"
         zones = [row for row in some if row.get("zones", 0)]
-        plain = [row for row in some if row not in zones]
+        at_once = [row for row in some if row.get("at_once", False)]
+        plain = [row for row in some if row not in zones and row not in at_once]
         if plain:
             yield grow(f"{lab}: to {operation} one ioeventfd of many, {how}", plain, SCALE_CASES,
                        "per_operation") + ["-: not measured; ports go the same way as memory"]
+        if at_once:
+            yield grow(f"{lab}: to {operation} all of them in one call, {meanwhile}, by number of"
+                       f" ioeventfds: sum in {unit}, waits included", at_once, SCALE_CASES, "total")
         if zones:
             yield zone_table(f"{lab}: to {operation} one of many zones of coalesced MMIO, beside"
                              f" ioeventfds (spread) or over all of them (same), {how}", zones)

@@ -96,15 +96,14 @@ class Text:
                 self.made[key] = cocci.apply(patch, self.tree / target)
         return self.made[key]
 
-    def exists(self, name):
-        target = str(Path(OBJECTS).parent / name)
-        return (target, None) in self.added
-
     def appended(self, target, part):
         text = overlay.without_tag(part)
-        if target != OBJECTS:
+        if target not in OBJECTS:
             return text if (target, None) in self.added else b""
-        return series_steps.only_existing(text.decode(), self.exists).encode()
+        left_out, folder = OBJECTS[target]
+        return series_steps.only_existing(
+            text.decode(),
+            lambda name: (folder + name.removeprefix(left_out), None) in self.added).encode()
 
     def of(self, target):
         """The text of TARGET by now; None if there is no such file."""

@@ -15,8 +15,10 @@ from pvmmio.console import JobError
 
 FOLDER = Path(__file__).with_name("patches")
 ADDS = "\nAdds:\n"
-# Its lines for objects come with the sources of these, step by step.
-OBJECTS = "arch/x86/kvm/Makefile"
+# Their lines for objects come with the sources of these, step by step; by the
+# folder that is left out in their names, or the variable that stands for it.
+OBJECTS = {"arch/x86/kvm/Makefile": ("", "arch/x86/kvm/"),
+           "virt/kvm/Makefile.kvm": ("$(KVM)/", "virt/kvm/")}
 
 
 class Step:
@@ -39,7 +41,7 @@ def units(targets):
     """All parts of the overlay, a set of (target, rule); rule is None but for .cocci."""
     found = set()
     for target, parts in targets.items():
-        for part in parts if target != OBJECTS else ():
+        for part in parts if target not in OBJECTS else ():
             if part.suffix == ".cocci":
                 found.update((target, rule) for rule in cocci.rules(part))
             else:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What it costs a VMM to register many ioeventfds, and to remove them; and the
- * same for zones of coalesced MMIO, whose ranges KVM looks up beside them.
+ * What it costs a VMM to register many ioeventfds, and to remove them, one by
+ * one and, where KVM takes arrays, all at once; and the same for zones of
+ * coalesced MMIO, whose ranges KVM looks up beside them.
  * Prints one JSON object per figure on stdout and nothing else.
  */
 #include <pthread.h>
@@ -114,12 +115,14 @@ static void scale_vm_free(struct scale_vm *s)
 }
 
 static void print_figure(const struct scale_case *c, enum layout layout, u32 count, u32 zones,
-			 const char *operation, u64 ticks)
+			 bool at_once, const char *operation, u64 ticks)
 {
 	fprintf(json, "{\"operation\": \"%s\", \"case\": \"%s\", ", operation, c->name);
 	fprintf(json, "\"ioeventfds\": %u, \"layout\": \"%s\", ", count, layout_names[layout]);
 	if (zones)
 		fprintf(json, "\"zones\": %u, ", zones);
+	if (at_once)
+		fprintf(json, "\"at_once\": true, ");
 	fprintf(json, "\"ringing_vcpus\": %d, ", options.ringing ? NR_RINGERS : 0);
 	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks, ticks / (zones ?: count));
 	fprintf(json, "\"unit\": \"%s\"}\n", options.unit);
@@ -137,12 +140,41 @@ static u64 time_all(struct scale_vm *s, enum bus bus, enum layout layout, u32 co
 	return rdtsc() - start;
 }
 
+/* The VMM has its array ready, as it would. */
+static u64 time_at_once(struct scale_vm *s, enum bus bus, enum layout layout, u32 count, u32 flags)
+{
+	struct kvm_ioeventfd *entries = calloc(count, sizeof(*entries));
+	struct kvm_ioeventfds args = { .nr = count, .entries = (u64)entries };
+	u64 ticks;
+	u32 i;
+
+	TEST_ASSERT(entries, "the VMM must have memory");
+	for (i = 0; i < count; i++)
+		entries[i] = bench_ioeventfd_args(bus, s->fd, bench_addr(bus, layout, i),
+						  bench_other_value(layout, i), flags);
+	ticks = rdtsc();
+	vm_ioctl(s->vm, KVM_IOEVENTFDS, &args);
+	ticks = rdtsc() - ticks;
+	free(entries);
+	return ticks;
+}
+
 static void run_ioeventfds(struct scale_vm *s, const struct scale_case *c, enum layout layout,
 			   u32 count)
 {
-	print_figure(c, layout, count, 0, "register", time_all(s, c->bus, layout, count, 0));
-	print_figure(c, layout, count, 0, "remove",
-		     time_all(s, c->bus, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
+	if (!options.at_once_only) {
+		print_figure(c, layout, count, 0, false, "register",
+			     time_all(s, c->bus, layout, count, 0));
+		print_figure(c, layout, count, 0, false, "remove",
+			     time_all(s, c->bus, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
+	}
+	if (kvm_check_cap(KVM_CAP_IOEVENTFDS) < count)
+		return;
+
+	print_figure(c, layout, count, 0, true, "register",
+		     time_at_once(s, c->bus, layout, count, 0));
+	print_figure(c, layout, count, 0, true, "remove",
+		     time_at_once(s, c->bus, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
 }
 
 /* Each in a page that also has an ioeventfd; or all over all ioeventfds. */
@@ -176,9 +208,9 @@ static void run_zones(struct scale_vm *s, const struct scale_case *c, enum layou
 	for (n = 0; n < options.nr_zones; n++) {
 		zones = options.zones[n];
 		ticks = time_zones(s, layout, count, zones, KVM_REGISTER_COALESCED_MMIO);
-		print_figure(c, layout, count, zones, "register", ticks);
+		print_figure(c, layout, count, zones, false, "register", ticks);
 		ticks = time_zones(s, layout, count, zones, KVM_UNREGISTER_COALESCED_MMIO);
-		print_figure(c, layout, count, zones, "remove", ticks);
+		print_figure(c, layout, count, zones, false, "remove", ticks);
 	}
 	time_all(s, MMIO, SPREAD, count, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
@@ -211,7 +243,7 @@ int main(int argc, char **argv)
 {
 	static const struct bench_program program = {
 		.name = "ioeventfd_scale_bench",
-		.options = "hu:n:z:l:rc:",
+		.options = "hu:n:z:l:roc:",
 		.case_name = case_name,
 		.nr_cases = ARRAY_SIZE(cases),
 	};

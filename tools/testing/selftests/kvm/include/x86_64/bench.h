@@ -40,6 +40,7 @@ struct bench_options {
 	bool listener;
 	int listener_cpu;	/* -1: where the vCPU may run, too */
 	bool ringing;
+	bool at_once_only;
 	bool pcid;
 };
 
@@ -61,6 +62,7 @@ u64 bench_addr(enum bus bus, enum layout layout, u32 i);
 /* The @i-th of many at one address; none of them is VALUE. */
 u64 bench_other_value(enum layout layout, u32 i);
 /* @flags is 0 or KVM_IOEVENTFD_FLAG_DEASSIGN. */
+struct kvm_ioeventfd bench_ioeventfd_args(enum bus bus, int fd, u64 addr, u64 value, u32 flags);
 void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 value, u32 flags);
 
 /* Length 0 takes any value, so one address has room for one only. */

@@ -13,9 +13,9 @@
 
 /*
  * By hypercall, which asks the index; by a plain store of 4 bytes, which does so, too,
- * once KVM knows it; or by a string store, which KVM emulates.
+ * once KVM knows it; or by a string store, which KVM emulates; or to a port.
  */
-enum index_way { BY_INDEX, BY_STORE, BY_BUS };
+enum index_way { BY_INDEX, BY_STORE, BY_BUS, BY_PORT };
 
 struct index_write {
 	u64 gpa;

@@ -46,6 +46,7 @@ static const struct {
 	       "                  guest pays, case_wake the way from there to the thread" },
 	{ 'C', "CPU         with -w, where that thread runs (default: where the vCPU may)" },
 	{ 'r', "            while two vCPUs ring" },
+	{ 'o', "            all at once only, where KVM takes arrays of ioeventfds" },
 	{ 'a', "NUMBER,...  of address spaces that the guest rings from in turn, 1 to 1024: each\n"
 	       "                  has a top-level page table of its own with the same entries, and\n"
 	       "                  has rung twice before samples count (default: 1)" },
@@ -183,6 +184,9 @@ static void parse_option(int opt, char **argv)
 	case 'r':
 		options.ringing = true;
 		break;
+	case 'o':
+		options.at_once_only = true;
+		break;
 	case 'a':
 		split_list(optarg, add_spaces);
 		break;
@@ -247,14 +251,24 @@ u64 bench_other_value(enum layout layout, u32 i)
 	return layout == SAME ? (u16)(VALUE + 1 + i) : VALUE;
 }
 
+struct kvm_ioeventfd bench_ioeventfd_args(enum bus bus, int fd, u64 addr, u64 value, u32 flags)
+{
+	struct kvm_ioeventfd args = { .addr = addr, .fd = fd, .flags = flags };
+
+	if (bus == MMIO_ANY_LENGTH)
+		return args;
+
+	args.len = bus == MMIO_LONG ? 4 : 2;
+	args.datamatch = value;
+	args.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+	if (bus == PORT)
+		args.flags |= KVM_IOEVENTFD_FLAG_PIO;
+	return args;
+}
+
 void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 value, u32 flags)
 {
-	if (bus == MMIO_ANY_LENGTH) {
-		ioeventfd_set(vm, fd, addr, 0, flags, 0);
-		return;
-	}
-	flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
-	if (bus == PORT)
-		flags |= KVM_IOEVENTFD_FLAG_PIO;
-	ioeventfd_set(vm, fd, addr, bus == MMIO_LONG ? 4 : 2, flags, value);
+	struct kvm_ioeventfd args = bench_ioeventfd_args(bus, fd, addr, value, flags);
+
+	vm_ioctl(vm, KVM_IOEVENTFD, &args);
 }

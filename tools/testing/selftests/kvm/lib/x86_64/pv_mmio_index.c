@@ -4,6 +4,9 @@
  */
 #include "pv_mmio_index.h"
 
+/* Of ucalls, as the kernel's lib/x86_64/ucall.c has it. */
+#define UCALL_PORT	0x1000
+
 /* The first meet code and addresses that KVM doesn't know yet. */
 #define NR_WARMUP	8
 
@@ -26,9 +29,26 @@ static void guest_string_store(u64 gva, u64 value, u32 len)
 	}
 }
 
+static void guest_out(u16 port, u32 value, u32 len)
+{
+	switch (len) {
+	case 1:
+		asm volatile("outb %b0, %1" : : "a"(value), "d"(port));
+		break;
+	case 2:
+		asm volatile("outw %w0, %1" : : "a"(value), "d"(port));
+		break;
+	default:
+		asm volatile("outl %0, %1" : : "a"(value), "d"(port));
+	}
+}
+
 static void guest_write_once(const struct index_write *w)
 {
 	switch (w->way) {
+	case BY_PORT:
+		guest_out(w->gpa, w->value, w->len);
+		break;
 	case BY_BUS:
 		guest_string_store(w->gpa, w->value, w->len);
 		break;
@@ -73,6 +93,13 @@ void index_vm_free(struct index_vm *ivm)
 	kvm_vm_free(ivm->vm);
 }
 
+/* The guest's own stop is a port, too. */
+static bool is_write(const struct kvm_run *run)
+{
+	return run->exit_reason == KVM_EXIT_MMIO ||
+	       (run->exit_reason == KVM_EXIT_IO && run->io.port != UCALL_PORT);
+}
+
 u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u64 value,
 		   u32 times)
 {
@@ -86,7 +113,7 @@ u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u
 	w->len = len;
 	w->way = way;
 	w->times = times;
-	while (!vcpu_run_bounded(ivm->vcpu) && ivm->vcpu->run->exit_reason == KVM_EXIT_MMIO)
+	while (!vcpu_run_bounded(ivm->vcpu) && is_write(ivm->vcpu->run))
 		exits++;
 	TEST_ASSERT(get_ucall(ivm->vcpu, &uc) == UCALL_SYNC, "the guest must stop by itself");
 	return exits;
