@@ -169,6 +169,8 @@ static int ask_kvm(struct host *host, int kvm)
 		return complain("KVM_CREATE_VM", "dmesg may tell why");
 
 	ask_caps(host, vm, 1);
+	host->post_cap = ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_POST);
+	host->ioeventfds_cap = ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFDS);
 	close(vm);
 	return ask_cpuid(host, kvm);
 }

@@ -37,6 +37,8 @@ struct host {
 	int api_version;
 	/* By KVM_CHECK_EXTENSION on /dev/kvm, and on a VM. */
 	int store_cap[2], hypercall_cap[2];
+	/* On a VM: whether ioeventfds can post, and how many one call takes. */
+	int post_cap, ioeventfds_cap;
 	uint32_t features;		/* KVM_CPUID_FEATURES.EAX */
 	char parameters[NR_PARAMETERS][16];
 };

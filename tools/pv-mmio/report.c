@@ -140,6 +140,8 @@ void report_words(const struct host *host)
 	printf("capabilities on /dev/kvm and on a VM: store %d %d, hypercall %d %d\n",
 	       host->store_cap[0], host->store_cap[1], host->hypercall_cap[0],
 	       host->hypercall_cap[1]);
+	printf("ioeventfds: payload %d, at most %d in one call\n", host->post_cap,
+	       host->ioeventfds_cap);
 	printf("CPUID bit for guests: store %d; the hypercall's is set by VMMs\n",
 	       HAS_BIT(host, KVM_FEATURE_PV_MMIO));
 	printf("parameters:");
@@ -220,6 +222,8 @@ void report_json(const struct host *host)
 	printf("  \"capabilities\": {\"store\": [%d, %d], \"hypercall\": [%d, %d]},\n",
 	       host->store_cap[0], host->store_cap[1], host->hypercall_cap[0],
 	       host->hypercall_cap[1]);
+	printf("  \"ioeventfds\": {\"payload\": %d, \"at_once\": %d},\n", host->post_cap,
+	       host->ioeventfds_cap);
 	printf("  \"cpuid\": {\"store\": %s},\n",
 	       json_bool(HAS_BIT(host, KVM_FEATURE_PV_MMIO)));
 	json_parameters(host);

@@ -60,7 +60,7 @@ class PagesTest(unittest.TestCase):
         header = (UAPI / "kvm_pv_mmio.h").read_text()
         page = text_of("pv-mmio-api.rst")
         for name in ("KVM_CAP_X86_PV_MMIO", "KVM_CAP_X86_HC_MMIO_WRITE", "KVM_HC_MMIO_WRITE",
-                     "KVM_CAP_IOEVENTFD_POST"):
+                     "KVM_CAP_IOEVENTFD_POST", "KVM_CAP_IOEVENTFDS"):
             number = re.search(rf"#define {name}\s+(\w+)", header).group(1)
             self.assertIn(f"{name} ({number})", page)
         for name in ("KVM_FEATURE_PV_MMIO", "KVM_FEATURE_HC_MMIO_WRITE"):

@@ -9,6 +9,7 @@
 /* On a page of its own: KVM's bus mixes lengths 0 and 8 up if they touch. */
 #define GPA_ANY	(GPA + PAGE_SIZE)
 #define GPA_QUEUE	(GPA + 2 * PAGE_SIZE)
+#define GPA_MOVED	(GPA + 3 * PAGE_SIZE)
 #define RINGS_EACH	3
 #define VALUE	0x1122334455667788ul
 #define LOW(width)	(VALUE & (~0ul >> (64 - 8 * (width))))
@@ -92,6 +93,25 @@ static void test_payload(const struct vmm_queue *queue, int bell, bool asleep)
 			 "VMM: payload, %s\n", asleep ? "asleep" : "awake");
 }
 
+/* Up twice, to where the old and the new ones overlap, and not to where another one is. */
+static void test_move(int vm)
+{
+	int bell = eventfd_create();
+	struct kvm_ioeventfd bells[] = {
+		{ .addr = GPA_MOVED, .len = 8, .fd = bell },
+		{ .addr = GPA_MOVED + 8, .len = 8, .fd = bell },
+	};
+	bool ok = !vmm_add_doorbell(vm, GPA_MOVED, 8, NULL, bell) &&
+		  !vmm_add_doorbell(vm, GPA_MOVED + 8, 8, NULL, bell) &&
+		  !vmm_add_doorbell(vm, GPA_MOVED + 32, 8, NULL, bell);
+
+	ok = ok && !vmm_move_doorbells(vm, bells, 2, 8) && !vmm_move_doorbells(vm, bells, 2, 8) &&
+	     vmm_move_doorbells(vm, bells, 2, 8) == -EEXIST && bells[1].addr == GPA_MOVED + 24 &&
+	     !vmm_move_doorbells(vm, bells, 2, 32);
+	ksft_test_result(ok, "VMM: move\n");
+	close(bell);
+}
+
 static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
 {
 	struct guest_view *view = addr_gva2hva(vm, (u64)&guest_view);
@@ -138,6 +158,7 @@ static void test_vm(bool hide)
 	virt_pg_map(vm, GPA_ANY, GPA_ANY);
 	virt_pg_map(vm, GPA_QUEUE, GPA_QUEUE);
 	test_control(vm->fd);
+	test_move(vm->fd);
 	vmm_set_cpuid_bit(vcpu->cpuid, KVM_FEATURE_HC_MMIO_WRITE, !hide);
 	vcpu_set_cpuid(vcpu);
 	test_guest(vm, vcpu, hide);
@@ -149,7 +170,7 @@ int main(void)
 	ksft_print_header();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
-	ksft_set_plan(1 + 2 * 10);
+	ksft_set_plan(1 + 2 * 11);
 
 	test_device();
 	test_vm(false);

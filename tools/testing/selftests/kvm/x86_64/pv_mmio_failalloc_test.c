@@ -301,6 +301,43 @@ static void test_remove(void)
 	ksft_test_result(good && !reached && lost, "removal, one allocation fails\n");
 }
 
+/* The old one goes and the new one comes, or both come; in one call. */
+static int set_many(struct fail_vm *f, bool old_bell)
+{
+	struct kvm_ioeventfd bells[] = {
+		{ .addr = OLD_GPA, .len = 4, .fd = f->old_fd,
+		  .flags = old_bell ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0 },
+		{ .addr = NEW_GPA, .len = 4, .fd = f->new_fd },
+	};
+	struct kvm_ioeventfds args = { .nr = ARRAY_SIZE(bells), .entries = (u64)bells };
+
+	return __vm_ioctl(f->vm, KVM_IOEVENTFDS, &args) ? errno : 0;
+}
+
+/* No bus is lost, and nothing is done by half. */
+static void test_many(const char *name, bool old_bell)
+{
+	bool good = true, reached = true;
+	u32 nth, failed = 0, old_rings = old_bell ? RINGS : 0;
+	struct fail_vm f;
+	int err;
+
+	for (nth = 1; good && reached && nth < MAX_NTH; nth++) {
+		fail_vm_create(&f, old_bell);
+		fail_nth(nth);
+		err = set_many(&f, old_bell);
+		reached = nth_has_failed();
+		failed += !!err;
+		good = (!err || err == ENOMEM) && (reached || !err);
+		if (good && err)
+			good = rings_twice(&f, old_rings, 0) && !set_many(&f, old_bell);
+		good = good && rings_twice(&f, RINGS - old_rings, RINGS);
+		fail_vm_free(&f);
+	}
+	printf("# %s: %u allocations, %u of them needed\n", name, nth - 2, failed);
+	ksft_test_result(good && !reached && failed, "%s, one allocation fails\n", name);
+}
+
 /* What KVM remembers of the guest's code: without, it has to look each time. */
 static void test_run_of(void (*guest)(u64 how), const char *name)
 {
@@ -357,11 +394,21 @@ static void add_another_beyond(void)
 	test_add_beyond("another ioeventfd", true);
 }
 
+static void add_many(void)
+{
+	test_many("a VM's first ioeventfds at once", false);
+}
+
+static void move(void)
+{
+	test_many("one that moves", true);
+}
+
 int main(void)
 {
 	static void (*const tests[])(void) = {
 		add_first, add_another, add_first_beyond, add_another_beyond, test_remove,
-		test_run, test_run_l2,
+		add_many, move, test_run, test_run_l2,
 	};
 	bool can_fail;
 	int i;

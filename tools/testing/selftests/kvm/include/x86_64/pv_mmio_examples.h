@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -106,6 +107,34 @@ static inline uint64_t device_wake_up(struct vmm_queue *queue)
 {
 	__atomic_store_n(&queue->wake, 0, __ATOMIC_RELAXED);
 	return __atomic_load_n(&queue->slot, __ATOMIC_ACQUIRE);
+}
+
+/* example: VMM, move */
+/* @bells hold how they were assigned; returns 0, or -errno with nothing changed. */
+static inline int vmm_move_doorbells(int vm, struct kvm_ioeventfd *bells, uint32_t nr, uint64_t by)
+{
+	struct kvm_ioeventfd *entries = (struct kvm_ioeventfd *)calloc(2 * nr, sizeof(*entries));
+	struct kvm_ioeventfds args;
+	uint32_t i;
+	int r;
+
+	if (!entries)
+		return -ENOMEM;
+
+	for (i = 0; i < nr; i++) {
+		entries[i] = bells[i];
+		entries[i].flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+		entries[nr + i] = bells[i];
+		entries[nr + i].addr += by;
+	}
+	memset(&args, 0, sizeof(args));
+	args.nr = 2 * nr;
+	args.entries = (uintptr_t)entries;
+	r = ioctl(vm, KVM_IOEVENTFDS, &args) ? -errno : 0;
+	for (i = 0; !r && i < nr; i++)
+		bells[i].addr += by;
+	free(entries);
+	return r;
 }
 
 /* example: guest, headers */
