@@ -78,7 +78,7 @@ static bool caps_disagree(const struct host *host)
 	       HAS_BIT(host, KVM_FEATURE_HC_MMIO_WRITE);
 }
 
-/* Each says what is so, and behind the colon what to do about it. */
+/* Each says what is so, and after the colon what to do about it. */
 static const struct {
 	bool (*holds)(const struct host *host);
 	unsigned int ways;

@@ -45,7 +45,7 @@ identifier vcpu;
  ...
  }
 
-// Code may have changed behind a reset.
+// A vCPU that starts anew may find other code at the places that KVM knows.
 // expect 1
 @reset@
 position p;

@@ -3,7 +3,7 @@
 
 spatch is silent about a rule that matches nothing.  So every rule of ours has
 a position metavariable "p" on what it matches, and a line "// expect N" above
-it; a script rule behind each one reports its matches, and they are counted.
+it; a script rule after each one reports its matches, and they are counted.
 """
 import re
 import subprocess

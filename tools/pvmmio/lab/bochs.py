@@ -66,7 +66,7 @@ TAKES_SMP_TESTS = False
 # Its CPUs have page tables of four levels only.
 FIVE_LEVELS = None
 # Its CPUID contradicts itself on the size of the XSAVE area: stock KVM then writes
-# behind a guest's, which KASAN reports.
+# beyond a guest's, which KASAN reports.
 DEBUG_OPTIONS = ["--append", "noxsave"]
 # Some 20 minutes, a boot included.
 DEBUG_TESTS = ("hc_mmio_write_test", "pv_mmio_length0_test",

@@ -269,7 +269,7 @@ class Known(unittest.TestCase):
 
 
 class BadOptions(InDirectory):
-    """Each is refused with one line and status 125, and leaves nothing behind."""
+    """Each is refused with one line and status 125, and leaves no file."""
 
     def refused(self, message, *arguments, env=None):
         result = subprocess.run([*LAB, *arguments], capture_output=True, text=True,

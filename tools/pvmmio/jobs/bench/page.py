@@ -16,9 +16,8 @@ TSC counts the instructions that the machine executes, guest's and host's; stock
 modules were measured in one boot of Debian's kernel. So a ratio here is one of instructions. It
 isn't a ratio of cycles: hardware charges hundreds of cycles for the exit and the entry, on either
 side of the ratio, and a few dozens for some instructions that count as one here. How many of
-those there are stands below each profile. All VMs had KVM's own interrupt controller
-(KVM_CREATE_IRQCHIP); without it, the VMM is asked about interrupts, and other exits come in
-between.
+those there are stands below each profile. All VMs had KVM's own interrupt controllers
+(KVM_CREATE_IRQCHIP), as nearly all VMMs have them; without these nothing was measured.
 
 A thread that sleeps on the eventfd costs far more than the doorbell: to wake it is the
 scheduler's work, which is the same on stock and patched KVM. The tables "with a thread asleep"

@@ -113,7 +113,7 @@ static bool is_refused(struct kvm_vm *vm, const struct bad_ioeventfd *bad, int g
 	return false;
 }
 
-/* Each in a VM of its own, whose doorbell has to work behind it. */
+/* Each in a VM of its own, whose doorbell has to work after it. */
 static void test_bad_ioeventfds(void)
 {
 	struct kvm_vcpu *vcpu;

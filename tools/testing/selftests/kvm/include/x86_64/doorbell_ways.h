@@ -86,7 +86,7 @@ void test_parser(report_fn *report);
 enum way { STORE_WAY, HYPERCALL_WAY, PORT_WAY, NR_WAYS };
 
 #define RINGS		3
-/* GUEST_SYNC stages: one behind the scan, one for each way, one for the ISRs. */
+/* GUEST_SYNC stages: one after the scan, one for each way, one for the ISRs. */
 #define STAGE_SCANNED	0
 #define STAGE_WAY(way)	(1 + (way))
 #define STAGE_ISR	STAGE_WAY(NR_WAYS)
