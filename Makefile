@@ -218,7 +218,7 @@ shell: build ## a shell on one machine, LAB=intel or LAB=amd
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched
 
 debian13: packages ## run one of these jobs in a Debian 13, JOB="test LAB=amd": build/debian13/
-	@python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
+	@exec python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
 
 run: build ## run a static program of yours on one machine, PROGRAM=FILE LAB=intel|amd KVM=stock|patched
 	@exec python3 -m pvmmio.lab.lab run --lab "$(or $(LAB),amd)" --work build/lab/run --timeout 3600 \

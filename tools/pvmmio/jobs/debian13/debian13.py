@@ -25,6 +25,8 @@ from pvmmio.console import JobError, main, own_environment, say, step
 from pvmmio.jobs.debian import system
 
 HERE = Path(__file__).resolve().parent
+# What root or sudo is needed for.
+PURPOSE = "make a Debian 13 and run jobs there"
 SUITE = "trixie"
 # The jobs themselves install what else they need.
 PACKAGES = ("ca-certificates", "make", "python3")
@@ -87,11 +89,11 @@ def leash():
 def leashed(held, command):
     """COMMAND as root, where what it mounts is seen by nobody else and goes with it."""
     return as_root(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                    str(HERE / "leashed"), held, *map(str, command)])
+                    str(HERE / "leashed"), held, *map(str, command)], PURPOSE)
 
 
 def remove(path):
-    subprocess.run(as_root(["rm", "-rf", "--one-file-system", str(path)]), check=False)
+    subprocess.run(as_root(["rm", "-rf", "--one-file-system", str(path)], PURPOSE), check=False)
 
 
 def make_system(home):
@@ -114,7 +116,7 @@ def make_system(home):
         except BaseException:
             remove(partial)
             raise
-    subprocess.run(as_root(["mv", str(partial), str(root)]), check=True)
+    subprocess.run(as_root(["mv", str(partial), str(root)], PURPOSE), check=True)
 
 
 def copy_checkout(out):
@@ -161,7 +163,8 @@ def run_there(home, out, arguments):
 def give_back(out):
     """What root made there is the caller's, who is to be able to remove it."""
     if os.geteuid():
-        subprocess.run(as_root(["chown", "-R", f"{os.getuid()}:{os.getgid()}", str(out)]),
+        subprocess.run(as_root(["chown", "-R", f"{os.getuid()}:{os.getgid()}", str(out)],
+                               PURPOSE),
                        check=False)
 
 

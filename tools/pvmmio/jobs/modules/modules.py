@@ -15,7 +15,7 @@ from pvmmio.build import debian, headers
 from pvmmio.console import JobError, main, say
 
 # A second release of one version has a digit more, as in 6.12.90+deb13.1-amd64.
-RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb(\d+)(?:\.\d+)?-(\w+-)?amd64")
+RELEASE = re.compile(r"(\d+\.\d+)\.(\d+)\+deb(\d+)(\.\d+)?-(\w+-)?amd64")
 # Debian's kernels of before that form had an ABI's number, such as 6.1.0-49-amd64.
 WITH_ABI = re.compile(r"(\d+\.\d+)\.\d+-\d+-(\w+-)?amd64")
 ANY = re.compile(r"(\d+\.\d+)[\w.+~-]*")
@@ -52,7 +52,7 @@ def split(release):
     parts = RELEASE.fullmatch(release)
     if not parts:
         raise JobError(f"KVER={release}: {refusal(release)}")
-    series, patch, debian_of, kind = parts.groups()
+    series, patch, debian_of, _, kind = parts.groups()
     flavours = {suffix: flavour for flavour, suffix in debian.FLAVOURS.items()}
     flavour = flavours.get(f"{kind or ''}amd64")
     if series not in SERIES or not flavour:
