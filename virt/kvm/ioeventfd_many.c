@@ -797,7 +797,8 @@ long kvm_ioeventfds(struct kvm *kvm, unsigned long arg)
 		return -ENOMEM;
 
 	m->kvm = kvm;
-	m->nr = m->failed = head.nr;
+	m->nr = head.nr;
+	m->failed = head.nr;
 	r = many_run(m, u64_to_user_ptr(head.entries));
 	if (r && m->failed < m->nr && put_user(m->failed, &argp->failed))
 		r = -EFAULT;

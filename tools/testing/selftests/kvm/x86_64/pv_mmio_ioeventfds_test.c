@@ -170,7 +170,7 @@ static bool same_at(struct side *a, struct side *b, u64 addr, u32 len, u64 value
 		y = outcome(b, way, addr, len, value);
 		if (x == y)
 			continue;
-		ksft_print_msg("%u bytes of 0x%lx to 0x%lx, way %d: one by one 0x%lx, at once 0x%lx\n",
+		ksft_print_msg("%u bytes of 0x%lx to 0x%lx, way %d: singly 0x%lx, at once 0x%lx\n",
 			       len, value, addr, way, x, y);
 		return false;
 	}
@@ -298,10 +298,12 @@ static void note_present(const struct spec *spec)
 static bool test_array(struct side *a, struct side *b, const struct spec *specs, u32 nr)
 {
 	u32 failed, again, i;
+	bool all_done;
 	int err, one;
 
 	err = set_many(b, specs, nr, &failed);
-	if (failed > nr || (!err != (failed == nr))) {
+	all_done = failed == nr;
+	if (failed > nr || all_done == !!err) {
 		ksft_print_msg("errno %d, entry %u of %u\n", err, failed, nr);
 		return false;
 	}
@@ -399,7 +401,7 @@ static bool row_rings(struct side *s, const struct spec *specs, u32 nr, bool fas
 	}
 	by_index = index_vm_fast(&s->ivm) - before;
 	if (exits || wrong || (fast && kernel_has_fast_path() && by_index != nr))
-		ksft_print_msg("of %u, %lu went to the VMM, %lu didn't ring, %lu by the index\n", nr,
+		ksft_print_msg("of %u, %lu went to the VMM, %lu didn't ring, %lu by index\n", nr,
 			       exits, wrong, by_index);
 	return !exits && !wrong && (!fast || !kernel_has_fast_path() || by_index == nr);
 }
@@ -598,6 +600,7 @@ static void test_refusals(void)
 	munmap(pages, 2 * PAGE_SIZE);
 	side_free(&s);
 }
+
 #define NR_REFUSALS	13
 
 /* All at one address, in the order that is worst for a sort, twice. */

@@ -88,11 +88,9 @@ static void vmm_maps_load(struct scene *s, u64 stage)
  */
 static void load_where_store_is(u64 gva)
 {
-	void (*ret)(void) = (void *)(SCENE_CODE_GVA + RET_OFFSET);
-
 	READ_ONCE(*(u64 *)(ALIAS_GVA + PAGE_SIZE));
 	WRITE_ONCE(*guest_code_pte, READ_ONCE(*guest_code_pte));
-	ret();
+	guest_store_code(0, 0, SCENE_CODE_GVA + RET_OFFSET);
 	WRITE_ONCE(*guest_code_pte, READ_ONCE(*guest_code_pte) - PAGE_SIZE);
 	guest_store_code(gva, SCENE_VALUE, SCENE_CODE_GVA);
 }
