@@ -59,8 +59,11 @@ class StopTest(unittest.TestCase):
 
     def stop(self, number):
         with tempfile.TemporaryDirectory() as where:
+            # Jobs in a script's background are started with SIGINT ignored.
+            # pylint: disable-next=subprocess-popen-preexec-fn
             with subprocess.Popen([sys.executable, "-c", STOPPED.replace("WHERE", repr(where))],
-                                  stderr=subprocess.PIPE, text=True) as job:
+                                  stderr=subprocess.PIPE, text=True, preexec_fn=lambda:
+                                  signal.signal(signal.SIGINT, signal.SIG_DFL)) as job:
                 pid = Path(where) / "pid"
                 for _ in range(1000):
                     if pid.exists() and pid.read_text():

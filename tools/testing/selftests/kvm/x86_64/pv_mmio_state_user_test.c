@@ -73,6 +73,16 @@ static const char *lacks_pku(void)
 	return kvm_cpu_has(X86_FEATURE_PKU) ? NULL : "KVM offers no protection keys";
 }
 
+static const char *lacks_stale_entries(void)
+{
+	return kvm_is_tdp_enabled() ? NULL : "KVM shadows page tables, and sees each change";
+}
+
+static const char *lacks_pku_or_stale_entries(void)
+{
+	return lacks_stale_entries() ?: lacks_pku();
+}
+
 /*
  * The second page of code, with the load.  The TLB that would have the first one
  * is empty after an exit, on all of these machines.
@@ -123,9 +133,11 @@ static const struct scene_case scenes[] = {
 	{ "user space, protection key", guest_plain_user, map_user_with_key, .rings = { 1 },
 	  .decode = DECODE_NEVER, .lacks = lacks_pku },
 	{ "user space, a load where the store is, page can't be written", guest_load_read_only,
-	  map_user_read_only, vmm_maps_load, .rings = { 1 }, .decodes = 1 },
+	  map_user_read_only, vmm_maps_load, .rings = { 1 }, .decodes = 1,
+	  .lacks = lacks_stale_entries },
 	{ "user space, a load where the store is, key forbids to write", guest_load_with_key,
-	  map_user_with_key, vmm_maps_load, .rings = { 1 }, .decodes = 1, .lacks = lacks_pku },
+	  map_user_with_key, vmm_maps_load, .rings = { 1 }, .decodes = 1,
+	  .lacks = lacks_pku_or_stale_entries },
 };
 
 int main(void)
