@@ -14,7 +14,7 @@
 #define NR_FDS		6
 #define MAX_ENTRIES	24
 #define MAX_PRESENT	48
-#define NR_ROUNDS	60
+#define NR_ROUNDS	20
 #define NR_VALUES	3
 #define VALUE		0x30
 #define PORT		0xc000
