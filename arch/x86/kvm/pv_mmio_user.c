@@ -60,6 +60,7 @@ bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 {
 	struct kvm_pv_mmio_user_pages *pages = vcpu->arch.pv_mmio.user_pages;
 	struct user_page *page, *end;
+	bool allowed;
 
 	if (!pages || pages->generation != generation)
 		return false;
@@ -71,11 +72,12 @@ bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 		if (!is_page(page, vcpu, linear, root))
 			continue;
 
-		page->uses++;
-		return page->gfn == gpa_to_gfn(gpa) &&
-		       !(vcpu->arch.pkru & page->pkru_mask) &&
-		       kvm_pv_mmio_unchanged(page->words, page->nr_words,
-					     page->words[0].where);
+		allowed = page->gfn == gpa_to_gfn(gpa) &&
+			  !(vcpu->arch.pkru & page->pkru_mask) &&
+			  kvm_pv_mmio_unchanged(page->words, page->nr_words,
+						page->words[0].where);
+		page->uses += allowed;
+		return allowed;
 	}
 	return false;
 }

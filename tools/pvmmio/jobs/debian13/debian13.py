@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -168,18 +167,8 @@ def give_back(out):
                        check=False)
 
 
-def stop(_number, _frame):
-    raise KeyboardInterrupt
-
-
-def heed_signals():
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-
-
 def run(argv):
     out, arguments = Path(argv[0]).resolve(), words(argv[1])
-    heed_signals()
     home = debian.cache_root() / "debian13"
     out.mkdir(parents=True, exist_ok=True)
     with debian.cache_lock(home / "lock"):
