@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Every job's lines: one for each check, and the totals at the end."""
 import sys
+import threading
 
 
 class Tally:
-    """Counts checks, and prints a line for each."""
+    """Counts checks, and prints a line for each; several threads may add some."""
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.lock = threading.Lock()
 
     def add(self, verdict, name, why=""):
         count = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}[verdict]
-        setattr(self, count, getattr(self, count) + 1)
-        print(f"{verdict} {name}" + (f" ({why})" if why else ""), flush=True)
+        with self.lock:
+            setattr(self, count, getattr(self, count) + 1)
+            print(f"{verdict} {name}" + (f" ({why})" if why else ""), flush=True)
 
     def finish(self):
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")

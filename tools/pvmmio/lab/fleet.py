@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One script on several lab machines at once, with its output told apart."""
+import functools
 import subprocess
 import sys
 import threading
@@ -39,6 +40,25 @@ class Machine:
         self.status = process.returncode
 
 
+def side_by_side(calls):
+    """Make the CALLS at once, raise what one of them raised; what stops us doesn't wait."""
+    raised = []
+
+    def make(call):
+        try:
+            call()
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            raised.append(error)
+
+    threads = [threading.Thread(target=make, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if raised:
+        raise raised[0]
+
+
 def run(names, built, script, programs, on_line, options=(), job=""):
     """Run SCRIPT on all machines of NAMES at once; return them when all are done.
 
@@ -53,12 +73,7 @@ def run(names, built, script, programs, on_line, options=(), job=""):
         with lock:
             on_line(machine, line)
 
-    threads = [threading.Thread(target=machine.run, args=(serialised,), daemon=True)
-               for machine in machines]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(functools.partial(machine.run, serialised) for machine in machines)
     return machines
 
 

@@ -9,6 +9,7 @@ reports as many results as it planned and none of them is a failure; so does
 one that loads modules by itself, "own".  The AMD machine boots once more, with
 page tables of five levels.
 """
+import functools
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pvmmio.jobs import machines
 from pvmmio.jobs.machines import SMP, SMP_TESTS
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.test import sanitized, units
+from pvmmio.lab.fleet import side_by_side
 from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
@@ -27,29 +29,37 @@ PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_*_test", "pv_mmio_nested_test",
                 "pv_mmio_length0_test")
 
 
-def run_machines(tally, labs, built, tests, kind="", options=()):
-    """KIND is added to the machines' names, to tell one run from another."""
-    machines.run(tally, Reader(tally, kind), labs, built, Path(__file__).with_name("in-lab"),
-                 tests, ["--timeout", "2700", *options], kind)
+def programs(built):
+    tests = sorted((built / "tests").glob("*_test"))
+    tests += [built / "tools/pv-mmio", built / "tools/small-vmm", TOOLS / "host/kvm-modules"]
+    tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
+    return tests + sorted(TOOLS.glob("pvmmio/docs/*-in-lab"))
+
+
+def boots(lab, built):
+    """Each boot of the machine LAB: what tells it from the others, tests, options."""
+    machine = MACHINES[lab]
+    yield "", programs(built), ()
+    if machine.TAKES_SMP_TESTS:
+        yield " 2 CPUs", [built / "tests" / name for name in SMP_TESTS], SMP
+    if machine.FIVE_LEVELS:
+        paging = [test for name in PAGING_TESTS for test in (built / "tests").glob(name)]
+        yield " la57", sorted(paging), machine.FIVE_LEVELS
+
+
+def run_machine(tally, lab, built):
+    for kind, tests, options in boots(lab, built):
+        machines.run(tally, Reader(tally, kind), [lab], built, Path(__file__).with_name("in-lab"),
+                     tests, ["--timeout", "2700", *options], kind)
 
 
 def run(argv):
     labs = machines.chosen("".join(argv[1:]))
     built = Path(argv[0]).resolve()
-    tests = sorted((built / "tests").glob("*_test"))
-    tests += [built / "tools/pv-mmio", built / "tools/small-vmm", TOOLS / "host/kvm-modules"]
-    tests += sorted(TOOLS.glob("pv-mmio/*-in-lab")) + sorted(TOOLS.glob("host/*-in-lab"))
-    tests += sorted(TOOLS.glob("pvmmio/docs/*-in-lab"))
     tally = Tally()
     units.run(tally)
     sanitized.checks(tally, built)
-    run_machines(tally, labs, built, tests)
-    run_machines(tally, [lab for lab in labs if MACHINES[lab].TAKES_SMP_TESTS], built,
-                 [built / "tests" / name for name in SMP_TESTS], " 2 CPUs", SMP)
-    for lab in labs:
-        if MACHINES[lab].FIVE_LEVELS:
-            paging = [test for name in PAGING_TESTS for test in (built / "tests").glob(name)]
-            run_machines(tally, [lab], built, sorted(paging), " la57", MACHINES[lab].FIVE_LEVELS)
+    side_by_side(functools.partial(run_machine, tally, lab, built) for lab in labs)
     return tally.finish()
 
 

@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import tempfile
+import threading
 import unittest
 from types import SimpleNamespace
 from unittest import mock
@@ -15,6 +16,7 @@ from pvmmio.jobs import machines, reader
 from pvmmio.jobs.bench import bench
 from pvmmio.jobs.fuzz import fuzz
 from pvmmio.jobs.regress import names
+from pvmmio.lab import fleet
 from pvmmio.tally import Tally
 
 GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
@@ -242,6 +244,17 @@ class MachinesTest(unittest.TestCase):
 
     def test_test_without_an_end_fails(self):
         self.assertEqual(self.totals(0, ["begin patched some_test", *GOOD[:-1]]), (1, 1, 1))
+
+    def test_machines_run_at_once(self):
+        both = threading.Barrier(2, timeout=60)
+        fleet.side_by_side([both.wait, both.wait])
+
+    def test_what_fails_beside_others_is_told(self):
+        def fail():
+            raise JobError("no space")
+
+        with self.assertRaisesRegex(JobError, "no space"):
+            fleet.side_by_side([fail, lambda: None])
 
     def test_unknown_machine(self):
         with self.assertRaisesRegex(JobError, "LAB=vax: no such machine; there is intel, amd"):
