@@ -296,11 +296,50 @@ static bool entry_is_fast(const struct kvm_ioeventfd_entry *entry)
 	       kvm_ioeventfd_bus(entry_kind(entry)) == KVM_FAST_MMIO_BUS;
 }
 
+static u64 entry_at(const struct kvm_ioeventfd_index *index,
+		    const struct kvm_ioeventfd_entry *entry, u64 *key)
+{
+	*key = kvm_ioeventfd_key(kvm_ioeventfd_bus(entry_kind(entry)),
+				 entry->addr);
+	return kvm_ioeventfd_at(index, *key);
+}
+
+/* Before the entry can be found. */
+static void index_announce(struct kvm_ioeventfd_index *index,
+			   const struct kvm_ioeventfd_entry *entry)
+{
+	u64 key, at = entry_at(index, entry, &key);
+
+	if (!entry_is_fast(entry))
+		return;
+
+	if (index->nr_at[at] && index->keys_at[at] != key)
+		key = KVM_IOEVENTFD_SEVERAL;
+	WRITE_ONCE(index->keys_at[at], key);
+	if (index->nr_at[at] < U8_MAX)
+		index->nr_at[at]++;
+}
+
+/*
+ * After the entry was removed.  Of several, nobody knows which are left, nor of
+ * more than can be counted how many.
+ */
+static void index_renounce(struct kvm_ioeventfd_index *index,
+			   const struct kvm_ioeventfd_entry *entry)
+{
+	u64 key, at = entry_at(index, entry, &key);
+
+	if (!entry_is_fast(entry) || index->nr_at[at] == U8_MAX)
+		return;
+
+	if (!--index->nr_at[at])
+		WRITE_ONCE(index->keys_at[at], KVM_IOEVENTFD_NOWHERE);
+}
+
 static void index_link(struct kvm_ioeventfd_index *index,
 		       struct kvm_ioeventfd_entry *entry)
 {
 	enum kvm_bus bus_idx = kvm_ioeventfd_bus(entry_kind(entry));
-	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
 	struct hlist_head *bucket;
 
 	if (entry_kind(entry) & KVM_IOEVENTFD_WILDCARD)
@@ -308,8 +347,7 @@ static void index_link(struct kvm_ioeventfd_index *index,
 	else
 		bucket = kvm_ioeventfd_value_bucket(index, bus_idx, entry->addr,
 						    entry->datamatch);
-	if (*nr_at < U8_MAX && entry_is_fast(entry))
-		WRITE_ONCE(*nr_at, *nr_at + 1);
+	index_announce(index, entry);
 	hlist_add_head_rcu(&entry->node, bucket);
 }
 
@@ -317,7 +355,6 @@ static void index_unlink(struct kvm_ioeventfd_index *index,
 			 struct kvm_ioeventfd_entry *entry)
 {
 	enum kvm_bus bus_idx = kvm_ioeventfd_bus(entry_kind(entry));
-	u8 *nr_at = kvm_ioeventfd_nr_at(index, bus_idx, entry->addr);
 	int *nr_wildcards = &index->nr_wildcards[bus_idx];
 
 	hlist_del_rcu(&entry->node);
@@ -326,9 +363,7 @@ static void index_unlink(struct kvm_ioeventfd_index *index,
 		WRITE_ONCE(*nr_wildcards, *nr_wildcards - 1);
 	if (entry_kind(entry) & KVM_IOEVENTFD_POSTING)
 		WRITE_ONCE(index->nr_posting, index->nr_posting - 1);
-	/* Nobody knows how many more there were than can be counted. */
-	if (*nr_at < U8_MAX && entry_is_fast(entry))
-		WRITE_ONCE(*nr_at, *nr_at - 1);
+	index_renounce(index, entry);
 }
 
 static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
@@ -337,7 +372,9 @@ static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
 	struct kvm_ioeventfd_index *index;
 
 	/* Doorbells work without, so it's no reason to alarm anyone. */
-	index = kvzalloc(struct_size(index, buckets, nr_buckets) + nr_buckets,
+	index = kvzalloc(struct_size(index, buckets, nr_buckets) +
+			 nr_buckets * (sizeof(*index->keys_at) +
+				       sizeof(*index->nr_at)),
 			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!index)
 		return NULL;
@@ -345,7 +382,8 @@ static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
 	index->addr_key = get_random_u64() | 1;
 	index->value_key = get_random_u64() | 1;
 	index->shift = 64 - bits;
-	index->nr_at = (u8 *)&index->buckets[nr_buckets];
+	index->keys_at = (u64 *)&index->buckets[nr_buckets];
+	index->nr_at = (u8 *)&index->keys_at[nr_buckets];
 	return index;
 }
 

@@ -146,21 +146,30 @@ struct kvm_ioeventfd_index {
 	/* How many at ports store what is written; the same. */
 	int nr_posting;
 	/*
-	 * How many entries that the exit fast path may ring there are by hash of
-	 * the address, up to 255.
+	 * By hash of the address, where the exit fast path may find entries: the
+	 * key of the only address, or one of the two below.
 	 */
-	u8 *nr_at;
+	u64 *keys_at;
 	/* Bus and current generation: what entries are to have in common. */
 	u64 kinds[KVM_NR_BUSES];
 	struct kvm_ioeventfd_others *others;
 
 	/* All of the following under kvm->slots_lock. */
 	u32 nr_entries;
+	/* How many such entries each of @keys_at stands for, up to 255. */
+	u8 *nr_at;
 	/* What it replaced, for readers that are in no kvm->srcu. */
 	struct kvm_ioeventfd_index *old;
 
 	struct hlist_head buckets[];
 };
+
+/*
+ * No address has this hash, or several have.  Where an address has one of these
+ * as its key, too, the answer is that there may be an entry.
+ */
+#define KVM_IOEVENTFD_NOWHERE	0ull
+#define KVM_IOEVENTFD_SEVERAL	~0ull
 
 static __always_inline u64 kvm_ioeventfd_key(enum kvm_bus bus_idx, gpa_t addr)
 {
@@ -201,12 +210,20 @@ kvm_ioeventfd_value_bucket(struct kvm_ioeventfd_index *index,
 }
 
 /* In steps or not: all that a collision costs here is a look at the buckets. */
-static __always_inline u8 *
-kvm_ioeventfd_nr_at(const struct kvm_ioeventfd_index *index,
+static __always_inline u64
+kvm_ioeventfd_at(const struct kvm_ioeventfd_index *index, u64 key)
+{
+	return key * index->addr_key >> index->shift;
+}
+
+static __always_inline bool
+kvm_ioeventfd_is_at(const struct kvm_ioeventfd_index *index,
 		    enum kvm_bus bus_idx, gpa_t addr)
 {
-	return &index->nr_at[kvm_ioeventfd_key(bus_idx, addr) *
-			     index->addr_key >> index->shift];
+	u64 key = kvm_ioeventfd_key(bus_idx, addr);
+	u64 found = READ_ONCE(index->keys_at[kvm_ioeventfd_at(index, key)]);
+
+	return likely(found == key) || found == KVM_IOEVENTFD_SEVERAL;
 }
 
 /* What may be found on a bus at present. */
@@ -255,7 +272,7 @@ static __always_inline bool kvm_ioeventfd_may_find(struct kvm *kvm,
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 
-	return index && READ_ONCE(*kvm_ioeventfd_nr_at(index, bus_idx, addr));
+	return index && kvm_ioeventfd_is_at(index, bus_idx, addr);
 }
 
 /* The same for those that take any value. */
@@ -266,7 +283,7 @@ static __always_inline bool kvm_ioeventfd_may_find_wildcard(struct kvm *kvm,
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 
 	return index && READ_ONCE(index->nr_wildcards[bus_idx]) &&
-	       READ_ONCE(*kvm_ioeventfd_nr_at(index, bus_idx, addr));
+	       kvm_ioeventfd_is_at(index, bus_idx, addr);
 }
 
 static __always_inline struct kvm_ioeventfd_entry *
