@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Progress and errors, in the same words for every job."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ def say(text):
 
 
 def own_environment():
-    """Ours, without what a make above us says to a make below it."""
+    """Ours, without what a make above us says to a make below it, settings included."""
+    settings = re.findall(r"(?<!\\)\s(\w+)=", os.environ.get("MAKEFLAGS", ""))
     return {name: value for name, value in os.environ.items()
-            if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
+            if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", *settings)}
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

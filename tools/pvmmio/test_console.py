@@ -34,6 +34,9 @@ class StepTest(unittest.TestCase):
     def test_make_above_us_is_hidden(self):
         with mock.patch.dict(os.environ, MAKELEVEL="1", MAKEFLAGS="k"):
             self.step(["sh", "-c", 'test -z "$MAKELEVEL$MAKEFLAGS"'])
+        with mock.patch.dict(os.environ, MAKEFLAGS="k -- TESTS=a\\ b LAB=intel", LAB="intel",
+                             TESTS="a b", b="kept"):
+            self.step(["sh", "-c", 'test "$LAB$TESTS$b" = kept'])
 
     def test_time_is_told(self):
         self.assertRegex(self.step(["true"]), r"trying: done in \d+ s")
