@@ -68,7 +68,7 @@ def clean(home):
 
 @contextmanager
 def cache_lock(path=None):
-    """Only one job at a time fills the cache, or what of it has a lock of its own."""
+    """Only one job at a time fills the cache, or the folder where the lock PATH is."""
     path = path or cache_root() / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="ascii") as lock:

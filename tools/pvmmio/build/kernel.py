@@ -165,6 +165,12 @@ def build(argv):
     if own:
         debug_kernel.fetch(home, flavour)
     out = where / flavour
+    with debian.cache_lock(out / "lock"):
+        build_flavour(home, flavour, out)
+    return 0
+
+
+def build_flavour(home, flavour, out):
     tree, logs = out / "linux", out / "logs"
     lay_overlay(home, tree)
     lay_flavour(home / flavour, tree)
@@ -177,7 +183,6 @@ def build(argv):
     build_selftests(tree, out / "tests", logs)
     build_tools(["-I", str(tree / "usr/include")], out / "tools", logs)
     build_example(out / "tools", logs)
-    return 0
 
 
 if __name__ == "__main__":

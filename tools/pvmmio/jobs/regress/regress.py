@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from pvmmio import REPO
-from pvmmio.build import kernel
+from pvmmio.build import debian, kernel
 from pvmmio.build.overlay import write_if_changed
 from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
@@ -112,8 +112,9 @@ class Reader:
 def build_tests(built):
     """The kernel's own tests of this build, static, as {name: program}."""
     tree = built / "linux"
-    kernel.make("building the kernel's KVM selftests", tree, built / "logs/regress.log", "-C",
-               kernel.SELFTESTS, "USERLDFLAGS=-static")
+    with debian.cache_lock(built / "lock"):
+        kernel.make("building the kernel's KVM selftests", tree, built / "logs/regress.log", "-C",
+                   kernel.SELFTESTS, "USERLDFLAGS=-static")
     ours = {path.stem for path in (REPO / kernel.SELFTESTS / "x86_64").glob("*.c")}
     programs = {}
     for where in (tree / kernel.SELFTESTS, tree / kernel.SELFTESTS / "x86_64"):
