@@ -10,16 +10,16 @@
 #define MAX_SAMPLES	16384
 #define MAX_COUNT	16384
 #define MAX_COUNTS	16
-/* A bus takes a thousand devices that are no ioeventfds, KVM's own among them. */
+/* A bus holds at most 1000 devices other than ioeventfds, some of them KVM's own. */
 #define MAX_ZONES	990
-#define MAX_CPU		1023	/* as cpu_set_t has it */
+#define MAX_CPU		1023	/* the last that cpu_set_t holds */
 #define MAX_ROUND	1024	/* address spaces or places of code */
 #define VALUE		0x1234
 
-/* What an ioeventfd is registered for; all but the last have DATAMATCH.  Long is 4 bytes. */
+/* Where ioeventfds are; all but the last kind match a value.  MMIO_LONG has 4 bytes. */
 enum bus { NO_DOORBELL, PORT, MMIO, MMIO_LONG, MMIO_ANY_LENGTH, NR_BUSES };
 
-/* Each ioeventfd has an address of its own, or all one address and a value. */
+/* Each ioeventfd has its own address, or all share one and differ in DATAMATCH. */
 enum layout { SPREAD, SAME, NR_LAYOUTS };
 
 extern const char * const layout_names[NR_LAYOUTS];
@@ -38,7 +38,7 @@ struct bench_options {
 	u32 layouts;		/* a bit for each */
 	u64 selected;		/* a bit for each case */
 	bool listener;
-	int listener_cpu;	/* -1: where the vCPU may run, too */
+	int listener_cpu;	/* -1: wherever the vCPU may run */
 	bool ringing;
 	bool at_once_only;
 	bool pcid;
@@ -53,19 +53,19 @@ struct bench_program {
 
 extern struct bench_options options;
 
-/* One JSON object a line, and nothing else; the library's own chat isn't there. */
+/* Gets one JSON object per line and nothing else: the library prints elsewhere. */
 extern FILE *json;
 
 void bench_parse(const struct bench_program *program, int argc, char **argv);
 
 u64 bench_addr(enum bus bus, enum layout layout, u32 i);
-/* The @i-th of many at one address; none of them is VALUE. */
+/* The DATAMATCH of the @i-th of many ioeventfds at one address; never VALUE. */
 u64 bench_other_value(enum layout layout, u32 i);
 /* @flags is 0 or KVM_IOEVENTFD_FLAG_DEASSIGN. */
 struct kvm_ioeventfd bench_ioeventfd_args(enum bus bus, int fd, u64 addr, u64 value, u32 flags);
 void bench_ioeventfd(struct kvm_vm *vm, enum bus bus, int fd, u64 addr, u64 value, u32 flags);
 
-/* Length 0 takes any value, so one address has room for one only. */
+/* Length 0 matches any value, so an address has room for only one such ioeventfd. */
 static inline bool bench_layout_holds(enum bus bus, enum layout layout, u32 count)
 {
 	return bus != MMIO_ANY_LENGTH || layout == SPREAD || count == 1;

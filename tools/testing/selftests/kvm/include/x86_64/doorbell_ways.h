@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The machine that doorbell_ways_test models: PCI Express devices, each behind
- * a port of its own, as many as the ports of one 4 KiB window allow for.  A
- * segment has up to 250 ports on bus 0, and a bus behind each.
+ * its own root port, as many as one 4 KiB window of I/O ports has room for.  A
+ * segment has up to 250 root ports on bus 0, and a bus behind each of them.
  */
 #ifndef SELFTEST_KVM_DOORBELL_WAYS_H
 #define SELFTEST_KVM_DOORBELL_WAYS_H
@@ -30,7 +30,7 @@
 #define BELL_OFFSET	0x40
 #define BELL_WIDTH	2
 
-/* Two bytes for each device: the doorbell, and behind it the ISR. */
+/* Two bytes for each device: the doorbell, then the ISR. */
 #define WINDOW_PORT	0xe000
 #define WINDOW_SIZE	4096
 #define BELL_PORT(i)	(WINDOW_PORT + 2 * (i))
@@ -53,12 +53,12 @@
 #define CLASS_BRIDGE		0x0604
 #define EXPRESS_ROOT_PORT	4
 
-/* The two kinds of function; what @i is the number of. */
+/* The two kinds of function; @i is the number of the device and of its bridge. */
 void config_put(u8 *config, u32 at, u32 width, u32 value);
 void config_fill_bridge(u8 *config, u32 i);
 void config_fill_device(u8 *config, u32 i);
 
-/* What one bad byte or more in device @i's configuration make of it. */
+/* Fields to overwrite in a configuration, and the error the parser must return. */
 struct poke {
 	u8 at, width;
 	u32 value;
@@ -75,8 +75,8 @@ struct bad_config {
 void config_spoil(u8 *config, const struct bad_config *bad);
 
 /*
- * The parser without a guest: a result for each line of its table, and more.
- * What counts results is the program's own.
+ * Tests the parser without a guest.  Each line of its table reports one result
+ * and other tests follow; the caller counts, as kselftest's counters are static.
  */
 typedef void report_fn(bool ok, const char *name);
 unsigned int nr_parser_tests(void);
@@ -91,7 +91,7 @@ enum way { STORE_WAY, HYPERCALL_WAY, PORT_WAY, NR_WAYS };
 #define STAGE_WAY(way)	(1 + (way))
 #define STAGE_ISR	STAGE_WAY(NR_WAYS)
 
-/* What the guest found behind each port; an error means that it won't ring. */
+/* What the guest found behind each port.  It doesn't ring a device with an error. */
 struct found_device {
 	__u64 address;
 	struct kvm_pci_doorbell bell;
@@ -103,7 +103,7 @@ struct found_machine {
 	u32 nr_io_windows;	/* ports that claim I/O for their bus */
 	u32 nr_outside;		/* BARs outside their port's memory window */
 	u32 nr_devices;
-	u64 isr_sum[2];		/* of a first reading of all, and of a second */
+	u64 isr_sum[2];		/* over all devices, read once and again */
 	struct found_device devices[MAX_DEVICES];
 	struct kvm_pci_doorbell_window window;
 };

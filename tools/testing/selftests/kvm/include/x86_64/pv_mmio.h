@@ -40,21 +40,21 @@ static inline const char *hypercall_insn(void)
 	return host_cpu_is_amd ? "\x0f\x01\xd9" : "\x0f\x01\xc1";
 }
 
-/* In between, a guest can't stay in KVM_RUN for ever: that fails with EINTR. */
+/* Between these two, KVM_RUN fails with EINTR if the guest stays too long. */
 void run_limit_start(void);
 void run_limit_stop(void);
-/* The same for one KVM_RUN.  Returns 0 or the error number. */
+/* One KVM_RUN with that limit.  Returns 0 or the error number. */
 int vcpu_run_bounded(struct kvm_vcpu *vcpu);
 
 off_t find_vcpu_stat(int stats_fd, const char *name);
 u64 read_vcpu_stat(int stats_fd, off_t offset);
 
-/* On PREEMPT_RT no doorbell that signals is rung in the exit fast path. */
+/* On PREEMPT_RT, the exit fast path can't signal an eventfd. */
 bool kernel_has_fast_path(void);
-/* Do faults of MMIO exit as EPT misconfigurations? */
+/* Do MMIO faults exit as EPT misconfigurations? */
 bool has_ept_misconfig(void);
 
-/* Reports are lines of TAP commentary; the caller prints the verdict. */
+/* These report in TAP comments; the caller prints the result. */
 void case_begin(const char *name);
 __printf(1, 2) void case_fail(const char *fmt, ...);
 void case_expect(u64 got, u64 expected, const char *what);
@@ -65,7 +65,7 @@ bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
 bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
 			   bool reported);
 
-/* User mode: the right to access all that is mapped by now, and the segments. */
+/* For guests in user mode: access to all that is mapped so far; user segments. */
 void vm_allow_user(struct kvm_vm *vm);
 void sregs_set_user_mode(struct kvm_sregs *sregs);
 
@@ -77,7 +77,7 @@ static inline int eventfd_create(void)
 	return fd;
 }
 
-/* How often the eventfd was signalled since it was last asked. */
+/* How often the eventfd was signalled since the last call. */
 static inline u64 eventfd_take(int fd)
 {
 	u64 count = 0;

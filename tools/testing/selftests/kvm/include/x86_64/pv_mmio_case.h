@@ -16,9 +16,9 @@
 #define ROM_GPA		0xc0100000ul	/* one page, a read-only memslot */
 #define MMIO_GPA	0xd0000000ul	/* two pages, no memslot */
 #define IOAPIC_GPA	0xfec00000ul	/* KVM's own I/O APIC */
-/* All is mapped one to one, and MMIO also where kernels would have it, */
+/* All is mapped one to one.  MMIO is mapped again where kernels have it, */
 #define MMIO_HIGH_GVA	0xffff8880d0000000ul
-/* and where an address of 32 bits, sign-extended, finds it. */
+/* and once more where a sign-extended 32-bit address reaches it. */
 #define MMIO_TOP_GVA	0xffffffffd0000000ul
 
 /* For code of which @nr bytes are on one page, and the others on the next. */
@@ -44,8 +44,8 @@
 #define OWN_WIDTH	0xff
 
 /*
- * From CPL0_PROTECTED on without long mode: with no paging, with tables of 64
- * and of 32 bits, and of 16 bits with no paging.
+ * From CPL0_PROTECTED on, the CPU isn't in long mode: 32-bit code without
+ * paging, with PAE, with 32-bit page tables; and 16-bit code without paging.
  */
 enum cpu_mode {
 	CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL0_PROTECTED, CPL0_PAE, CPL0_NOT_PAE, CPL0_16BIT,
@@ -73,25 +73,25 @@ struct access_case {
 	const char *name;
 	const char *code;
 	size_t code_len;
-	u64 code_gpa;		/* 0: where no code was before */
+	u64 code_gpa;		/* 0: a new place for each case */
 	bool is_placed;		/* the code is there already */
-	/* Not 0: here a displacement is to be filled in, which leads RIP to MMIO_GPA. */
+	/* If not 0: offset of a RIP-relative displacement, to be filled in for MMIO_GPA. */
 	u8 rip_relative;
 	enum cpu_mode mode;
 	enum decode decode;	/* after the first run */
-	/* After the first run, this is among the stores that KVM says it has served. */
+	/* After the first run, KVM must count this among the stores that it served. */
 	bool is_served;
-	struct kvm_regs regs;	/* no RSP: the library's */
+	struct kvm_regs regs;	/* but RSP, which is the library's */
 	bool changes_rax;
 	u64 rax_after;
-	bool changes_flags;	/* the status flags, in a way that isn't looked at */
+	bool changes_flags;	/* the status flags may change in any way */
 	u64 rflags_after;	/* on top of CASE_RFLAGS */
 	u64 ram_after;		/* at RAM_GPA; it holds 0 before each run */
 	struct bell bells[MAX_BELLS];
 	struct mmio_exit exits[MAX_EXITS];
 };
 
-/* Where the guest's code ends: an exit that KVM itself never handles. */
+/* The guest's code ends with an exit that KVM never handles by itself. */
 #define DONE_PORT	0xf4
 #define DONE_INSN	"\xe6\xf4"	/* out %al,$0xf4 */
 #define DONE_INSN_LEN	2
@@ -109,32 +109,32 @@ struct case_vm {
 	unsigned int nr_slots;
 };
 
-/* @hidden: a feature that the vCPU's CPUID lacks and KVM must not offer then. */
+/* @hidden: a feature that the vCPU's CPUID is to lack, so KVM must not offer it. */
 void case_vm_create(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
-/* The same, but KVM doesn't know yet that there is no RAM at the MMIO addresses. */
+/* The same, before KVM knows that there is no RAM at the MMIO addresses. */
 void case_vm_init(struct case_vm *cvm, const struct kvm_x86_cpu_feature *hidden);
 void case_vm_free(struct case_vm *cvm);
-/* Changes memslots to and fro: KVM then knows none of the guest's code any more. */
+/* Makes KVM forget all of the guest's code, by changing a memslot and back. */
 void case_vm_forget(struct case_vm *cvm);
 
 /* Is a store to an ioeventfd served in the exit fast path, with code in @mode? */
 bool store_has_fast_path(enum cpu_mode mode);
-/* The same on any kernel. */
+/* The same, leaving PREEMPT_RT aside. */
 bool machine_has_fast_stores(enum cpu_mode mode);
 
 u64 count_decodes(struct case_vm *cvm);
 
 void case_set_width(struct access_case *c, u32 width);
 void case_set_mode(struct case_vm *cvm, enum cpu_mode mode);
-/* The guest's entry for the 4 KiB page at @gva, which case_flush_tlb() makes it see. */
+/* The guest's PTE for @gva.  After a change, call case_flush_tlb(). */
 u64 *case_pte(struct case_vm *cvm, u64 gva);
 void case_flush_tlb(struct case_vm *cvm);
-/* Makes all pages the supervisor's, and has @cr4 in addition. */
+/* Makes all pages supervisor pages, and sets the bits @cr4 in CR4. */
 void case_make_supervisor(struct case_vm *cvm, u64 cr4);
 u64 case_place_code(struct case_vm *cvm, const struct access_case *c);
 void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip);
 bool run_case(struct case_vm *cvm, const struct access_case *c);
-/* One run of it: the caller has placed its code, set its mode and its ioeventfds. */
+/* Runs it once.  The caller has placed its code, set its mode and its ioeventfds. */
 void run_case_once(struct case_vm *cvm, const struct access_case *c, u64 rip);
 
 #endif /* SELFTEST_KVM_PV_MMIO_CASE_H */

@@ -46,7 +46,7 @@ static inline void vmm_set_cpuid_bit(struct kvm_cpuid2 *cpuid, int bit, bool on)
 }
 
 /* example: VMM, doorbell */
-/* Rings for *@value only, or for any if that is NULL, as it must be at length 0. */
+/* Rings for *@value only, or for any value if it is NULL, as length 0 requires. */
 static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, const uint64_t *value,
 				   int eventfd)
 {
@@ -64,7 +64,7 @@ static inline int vmm_add_doorbell(int vm, uint64_t gpa, uint32_t length, const 
 }
 
 /* example: VMM, payload */
-/* What VMM and device share for one queue: memory of theirs, not of the guest's. */
+/* Shared by VMM and device for one queue; the guest can't access it. */
 struct vmm_queue {
 	uint64_t slot;	/* KVM stores each value here */
 	uint32_t wake;	/* 0: awake, don't signal */
@@ -90,11 +90,11 @@ static inline int vmm_add_queue(int vm, uint64_t gpa, uint32_t length, struct vm
 }
 
 /* example: device, payload */
-/* True if there's nothing new since @seen, so that the eventfd will be signalled. */
+/* True if the slot still holds @seen: the next value will signal the eventfd. */
 static inline bool device_may_sleep(struct vmm_queue *queue, uint64_t seen)
 {
 	__atomic_store_n(&queue->wake, 1, __ATOMIC_RELAXED);
-	/* KVM has one between its store to the slot and its read of the word. */
+	/* Pairs with KVM's, between its store to the slot and its read of the word. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&queue->slot, __ATOMIC_ACQUIRE) == seen)
 		return true;
@@ -110,7 +110,7 @@ static inline uint64_t device_wake_up(struct vmm_queue *queue)
 }
 
 /* example: VMM, move */
-/* @bells hold how they were assigned; returns 0, or -errno with nothing changed. */
+/* @bells are as they were assigned; returns 0, or -errno with nothing changed. */
 static inline int vmm_move_doorbells(int vm, struct kvm_ioeventfd *bells, uint32_t nr, uint64_t by)
 {
 	struct kvm_ioeventfd *entries = (struct kvm_ioeventfd *)calloc(2 * nr, sizeof(*entries));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest that does one MMIO write after another, as it is told, and what
- * became of each; for tests of the index of ioeventfds.
+ * For tests of the index of ioeventfds: a guest that does the MMIO writes it is
+ * told to do, and counts of where they went.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_INDEX_H
 #define SELFTEST_KVM_PV_MMIO_INDEX_H
@@ -12,8 +12,9 @@
 #define INDEX_MAX_TICKS	64
 
 /*
- * By hypercall, which asks the index; by a plain store of 4 bytes, which does so, too,
- * once KVM knows it; or by a string store, which KVM emulates; or to a port.
+ * How the guest writes: by hypercall, which looks in the index; by a plain 4-byte
+ * store, which does so once KVM knows its place; by a string store, which KVM
+ * always emulates and looks up on the bus; or to a port.
  */
 enum index_way { BY_INDEX, BY_STORE, BY_BUS, BY_PORT };
 
@@ -37,12 +38,12 @@ struct index_vm {
 void index_vm_create(struct index_vm *ivm);
 void index_vm_free(struct index_vm *ivm);
 
-/* Lets the guest write @times times; returns how many reached the VMM. */
+/* Lets the guest write @times times; returns how many of these exited to the VMM. */
 u64 index_vm_write(struct index_vm *ivm, enum index_way way, u64 gpa, u32 len, u64 value,
 		   u32 times);
 /* How many hypercalls and stores the exit fast path has served so far. */
 u64 index_vm_fast(struct index_vm *ivm);
-/* The median of what the last writes took, all but the first few. */
+/* The median time of the last writes, without the first few. */
 u32 index_vm_ticks(struct index_vm *ivm);
 
 #endif /* SELFTEST_KVM_PV_MMIO_INDEX_H */

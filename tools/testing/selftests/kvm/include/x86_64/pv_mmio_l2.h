@@ -32,8 +32,8 @@ struct l2_gprs {
 };
 
 /*
- * The host's side.  Why there can be no L2, or NULL; l2_lacks_cpu() is about one
- * without nested paging.
+ * The host's side.  Returns why there can be no L2 here, or NULL; l2_lacks_cpu()
+ * does so for an L2 that needs no nested paging.
  */
 const char *l2_lacks(void);
 const char *l2_lacks_cpu(void);
@@ -42,25 +42,25 @@ void l2_create(struct kvm_vm *vm);
 /* L1's side. */
 extern struct l2_gprs l2_gprs;
 
-/* Ahead of l1_prepare(); without it, L2's tables are of L1's addresses. */
+/* To be called before l1_prepare(): whether L1 uses nested paging. */
 void l1_use_tdp(bool on);
 /* @code never returns. */
 void l1_prepare(void (*code)(void));
-/* Up to the next exit that L1 gets. */
+/* Runs L2 up to the next exit that L1 gets. */
 struct l2_exit l1_run(void);
 void l1_skip(u64 len);
 u64 l1_get_l2_rip(void);
 void l1_set_l2_rip(u64 rip);
-/* The entry of L1's that maps a page at L2_CODE_GPA or L2_MMIO_GPA. */
+/* The entry in L1's EPT or NPT for a page at L2_CODE_GPA or L2_MMIO_GPA. */
 u64 *l1_pte(u64 l2_gpa);
-/* A second root, with tables of its own that are still one to one. */
+/* Switches to a second, separate set of tables, which still maps one to one. */
 void l1_use_other_tables(void);
-/* With L1's own flush, INVEPT or TLB_CONTROL. */
+/* Flushes L2's TLB as an L1 does: INVEPT or TLB_CONTROL. */
 void l1_flush(void);
 void l1_inject(u8 vector);
 void l1_intercept_out(void);
 void l1_intercept_db(void);
-void l1_intercept_call(bool on);	/* SVM only: with VMX it always is */
+void l1_intercept_call(bool on);	/* SVM only: VMX always does */
 void l1_intercept_steps(bool on);	/* VMX only: the monitor trap flag */
 void l1_set_l2_rflags(u64 rflags);
 void l1_set_l2_user(void);
@@ -68,7 +68,7 @@ void l1_set_l2_user(void);
 /* vmcall or vmmcall, HYPERCALL_INSN_LEN bytes. */
 const char *l2_call_insn(void);
 
-/* L2's side: vmcall or vmmcall, all registers but RSP may change. */
+/* L2's side: vmcall or vmmcall, which may change all registers but RSP. */
 void l2_call(u64 rax, u64 rbx, u64 rcx, u64 rdx, u64 rsi);
 
 #endif /* SELFTEST_KVM_PV_MMIO_L2_H */

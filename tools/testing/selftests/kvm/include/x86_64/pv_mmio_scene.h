@@ -31,7 +31,7 @@ struct scene_log {
 	u64 val[SCENE_LOG_SIZE];
 };
 
-/* All that there is to compare. */
+/* What a run leaves to compare. */
 struct scene_result {
 	u64 rings[NR_SCENE_BELLS];
 	u64 decodes;
@@ -54,7 +54,7 @@ struct scene_case {
 	const char *name;
 	void (*guest)(void);
 	void (*setup)(struct scene *s);
-	/* Called when the guest is at SCENE_KNOWN and each later stage. */
+	/* Called when the guest comes to SCENE_KNOWN and to each later stage. */
 	void (*act)(struct scene *s, u64 stage);
 	/* Returns false if the exit ends the scene. */
 	bool (*handle_exit)(struct scene *s);
@@ -62,12 +62,15 @@ struct scene_case {
 	/* Why this can't be run here, or NULL. */
 	const char *(*lacks)(void);
 	enum decode decode;	/* after SCENE_KNOWN */
-	/* Not 0: exactly so many of them.  Where KVM shadows page tables, it decodes more. */
+	/* If not 0: the exact number; not checked where KVM shadows page tables. */
 	u64 decodes;
 	bool is_never_known;	/* the emulator does all of the stores */
-	/* With ept=0, Bochs shows no interrupt shadow; with npt=0, KVM decodes mov to CR3. */
+	/*
+	 * With shadow paging, decodes aren't compared: Bochs has no interrupt
+	 * shadow then, and KVM decodes mov to CR3.
+	 */
 	bool only_tdp_tells;
-	bool any_rings;		/* whatever the kernel does with the capability off */
+	bool any_rings;		/* as many as with the capability off */
 	bool any_log;
 	u64 rings[NR_SCENE_BELLS];	/* after SCENE_KNOWN */
 	struct scene_log log;	/* the guest's */
@@ -84,7 +87,7 @@ struct scene_table {
 
 /*
  * Runs the tables, and once more with five levels of page tables, if KVM has
- * them.  Ends the program: each file of one has counters of results of its own.
+ * them.  Ends the program here, because kselftest's counters are static to a file.
  */
 void run_scene_tables(const struct scene_table *const *tables, size_t nr);
 
@@ -100,15 +103,15 @@ void scene_set_bell(struct scene *s, int bell, u64 gpa, u32 len, u32 flags);
 void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len);
 #define SCENE_PUT_CODE(s, offset, code)	\
 	scene_put_code(s, offset, code, sizeof(code) - 1)
-/* The second of two stores by which to tell what ran: of EAX, of EBX. */
+/* A store of EBX, where the first code stores EAX: the value tells which code ran. */
 #define STORE_RBX_RET	"\x89\x1a\xc3"
-/* Splits the doorbell in two: SCENE_VALUE rings the first, SCENE_RBX the other. */
+/* Replaces the doorbell by two: SCENE_VALUE rings the first, SCENE_RBX the other. */
 void scene_tell_values(struct scene *s);
 u64 *scene_pte(struct scene *s, u64 gva, int level);
 bool scene_has_five_levels(void);
-/* What CR3 has to be for tables whose fourth level is at @gpa. */
+/* The CR3 for page tables whose level-4 table is at @gpa. */
 u64 scene_root(struct kvm_vm *vm, u64 gpa);
-/* The doorbell's eventfd interrupts the guest, with SCENE_VECTOR. */
+/* Makes the doorbell's eventfd an irqfd: it interrupts the guest with SCENE_VECTOR. */
 void scene_connect_irq(struct scene *s);
 
 /* The guest's side. */
@@ -131,11 +134,11 @@ typedef u64 guest_store_fn(u64 gva, u64 value, u64 arg);
 guest_store_fn guest_store_popf, guest_store_sti, guest_plain_sti;
 guest_store_fn guest_store_movss, guest_plain_movss;
 guest_store_fn guest_store_stack, guest_store_code;
-/* Their stores, and what comes next. */
+/* The addresses of their stores, and of the next instructions. */
 extern const char guest_popf_insn[], guest_popf_end[], guest_sti_end[];
 extern const char guest_movss_end[];
 
-/* Makes the place known.  The host counts on it that it rings this often. */
+/* Makes the place known.  The host expects exactly this number of rings. */
 static inline void guest_learn(guest_store_fn *store, u64 arg)
 {
 	int i;
@@ -148,9 +151,8 @@ static inline void guest_learn(guest_store_fn *store, u64 arg)
 }
 
 /*
- * Pages and page tables, for L1 and for L2.  A page of the user's, which
- * guest_store_smap() stores to: it logs a fault before and after the store that's
- * allowed.
+ * Pages and page tables, for L1 and for L2.  guest_store_smap() stores to a user
+ * page three times.  Only the second store is allowed, the others log a fault.
  */
 #define SCENE_USER_GVA	0xd1000000ul	/* of MMIO_GPA */
 const char *lacks_smap(void);
@@ -160,18 +162,18 @@ void guest_store_smap(void);
 #define SMAP_LOG	SCENE_LOG(PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA, \
 				  PF_VECTOR, PF_PRESENT_WRITE, SCENE_USER_GVA)
 
-/* Two pages of code: a store and, in the same place of the other, another. */
+/* Two pages of code, with different stores at the same offset. */
 #define SCENE_CODE_GVA	0xd1600000ul
 void put_code_in_second_page(struct scene *s);
-/* Alike: what is known by one of them isn't kept in the same place as by another. */
+/* Several equal ones: wherever KVM keeps what it knows of each, it must tell them apart. */
 #define SCENE_OTHER_ROOTS	8
 extern u64 guest_other_cr3s[SCENE_OTHER_ROOTS];
-/* The first: of copies of the tables on the way to SCENE_CODE_GVA, but for its page. */
+/* Makes the first of copied tables, in which SCENE_CODE_GVA is the second page. */
 void make_other_tables(struct scene *s);
-/* All others: copies of the first. */
+/* Makes all others, as copies of the first. */
 void copy_other_root(struct scene *s);
 void guest_switch_cr3(void);
-/* Other code is in another part of the VMM's memory, where the old stays as it was. */
+/* Moves the memslot to other memory with other code; the old memory isn't changed. */
 void vmm_moves_code(struct scene *s, u64 stage);
 
 static inline void guest_set_cr3(u64 cr3)

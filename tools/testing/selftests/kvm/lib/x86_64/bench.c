@@ -16,7 +16,7 @@ FILE *json;
 
 static const struct bench_program *program;
 
-/* The library prints on stdout before main() runs: be there first. */
+/* The library's constructor prints on stdout, so this one has to run before it. */
 static void __attribute__((constructor(101))) keep_stdout(void)
 {
 	json = fdopen(dup(STDOUT_FILENO), "w");
@@ -90,7 +90,7 @@ static void add_number(u32 *numbers, u32 *nr, const char *arg, u32 min, u32 max)
 
 static void add_count(const char *arg)
 {
-	/* Zones may have no company. */
+	/* A benchmark of zones may run without any ioeventfd. */
 	add_number(options.counts, &options.nr_counts, arg, !strchr(program->options, 'z'),
 		   MAX_COUNT);
 }
@@ -237,7 +237,7 @@ void bench_parse(const struct bench_program *which, int argc, char **argv)
 	add_defaults();
 }
 
-/* There are 65536 ports only; pages are what real BARs would be apart. */
+/* Real BARs are pages apart, so these addresses are; ports are too few for that. */
 u64 bench_addr(enum bus bus, enum layout layout, u32 i)
 {
 	u64 base = bus == PORT ? PORT_BASE : MMIO_BASE;

@@ -77,7 +77,7 @@ void config_fill_device(u8 *config, u32 i)
 	config_put(config, CONFIG_BAR(BAR_INDEX), 4, BAR_GPA(i) | 0xc);
 	config_put(config, CONFIG_BAR(BAR_INDEX + 1), 4, BAR_GPA(i) >> 32);
 	config_put(config, CONFIG_EXPRESS, 4, (2u << 16) | 0x60 << 8 | CAP_EXPRESS);
-	/* A vendor-specific capability of virtio's, to be passed by. */
+	/* A vendor-specific capability like virtio's, which the parser has to skip. */
 	config_put(config, 0x60, 4, 1u << 24 | 16 << 16 | CONFIG_DOORBELL << 8 | CAP_VENDOR);
 	fill_doorbell(config, i);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What needs no VM of a certain kind: limits, statistics, what the host offers,
+ * Helpers that work with any VM: time limits, statistics, what the host offers,
  * reports.
  */
 #include <signal.h>
@@ -17,7 +17,7 @@ static void interrupt_run(int sig)
 
 void run_limit_start(void)
 {
-	/* Fires again, lest the first one comes just before KVM_RUN. */
+	/* Fires again, in case the first signal comes just before KVM_RUN. */
 	const struct itimerval limit = {
 		.it_value.tv_sec = RUN_SECONDS,
 		.it_interval.tv_sec = 1,
@@ -80,7 +80,7 @@ bool kernel_has_fast_path(void)
 	return !uname(&name) && !strstr(name.version, "PREEMPT_RT");
 }
 
-/* KVM finds MMIO by entries that EPT doesn't allow, where it may use those. */
+/* With mmio_caching, KVM maps MMIO by SPTEs that are misconfigured on purpose. */
 bool has_ept_misconfig(void)
 {
 	return host_cpu_is_intel && kvm_is_tdp_enabled() && get_kvm_param_bool("mmio_caching");

@@ -9,7 +9,7 @@ u64 count_decodes(struct case_vm *cvm)
 	return read_vcpu_stat(cvm->stats_fd, cvm->decodes_offset);
 }
 
-/* Makes a case of one width of a case for all. */
+/* Turns a case that is written for all widths into one of @width. */
 void case_set_width(struct access_case *c, u32 width)
 {
 	int i;
@@ -27,7 +27,7 @@ void case_set_width(struct access_case *c, u32 width)
 	}
 }
 
-/* What a store would have left, and what a load would have fetched. */
+/* Stores of the previous run may have changed it, and loads expect 0. */
 static void reset_memory(struct case_vm *cvm)
 {
 	*(u64 *)addr_gpa2hva(cvm->vm, RAM_GPA) = 0;
@@ -41,8 +41,8 @@ static void check_memory(struct case_vm *cvm, const struct access_case *c)
 }
 
 /*
- * RFLAGS.RF is set by the exit itself.  Upstream's own shortcut for ioeventfds
- * of length 0 leaves it so, and that isn't under test.
+ * The exit itself sets RFLAGS.RF.  Upstream's shortcut for ioeventfds of length 0
+ * leaves it set; these tests aren't about that.
  */
 static u64 ignored_rflags(const struct access_case *c)
 {
@@ -53,7 +53,7 @@ static u64 ignored_rflags(const struct access_case *c)
 	return ignored;
 }
 
-/* Its code segment begins at the code's, so that RIP is one of 16 bits. */
+/* 16-bit code runs in a segment with a base, so that RIP fits into 16 bits. */
 static u64 rip_in_segment(const struct access_case *c, u64 rip)
 {
 	return c->mode == CPL0_16BIT ? rip - CODE_GPA : rip;
@@ -67,13 +67,13 @@ void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip)
 	if (!regs.rsp)
 		regs.rsp = cvm->regs.rsp;
 	regs.rflags |= CASE_RFLAGS;
-	/* The exit that ends the run is port I/O: let user mode do that. */
+	/* A run ends with port I/O, so allow that in user mode. */
 	if (c->mode == CPL3_64BIT)
 		regs.rflags |= RFLAGS_IOPL;
 	vcpu_regs_set(cvm->vcpu, &regs);
 }
 
-/* 32-bit code says nothing about the upper halves. */
+/* After 32-bit code, the upper halves of registers are undefined. */
 static void check_reg(const struct access_case *c, u64 got, u64 expected, const char *name)
 {
 	u64 mask = c->mode >= CPL0_32BIT ? 0xffffffff : ~0ull;
@@ -145,7 +145,7 @@ static void complete_exit(struct kvm_vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-/* Returns false if the guest got lost. */
+/* Returns false if the guest doesn't come to the end of its code. */
 static bool run_to_done(struct case_vm *cvm, const struct access_case *c)
 {
 	static const struct mmio_exit none;
@@ -198,7 +198,7 @@ void run_case_once(struct case_vm *cvm, const struct access_case *c, u64 rip)
 	check_bells(cvm, c);
 }
 
-/* Where KVM says it has served them. */
+/* Compares with what KVM's statistics say about where it served them. */
 static void check_served(const struct access_case *c, u64 fast, u64 slow)
 {
 	u64 expected = 0, rings = 0;
@@ -258,9 +258,9 @@ bool run_case(struct case_vm *cvm, const struct access_case *c)
 }
 
 /*
- * KVM decodes the first access to a page because it can't know yet that
- * there is no RAM; without nested paging, to each linear address of one.  Have
- * that done.
+ * KVM decodes the first access to a page, because it doesn't know yet that there
+ * is no RAM; without nested paging, it does so for each linear address.  Get that
+ * over with.
  */
 static void touch_mmio_pages(struct case_vm *cvm)
 {

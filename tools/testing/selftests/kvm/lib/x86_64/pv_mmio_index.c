@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest that does one MMIO write after another, as it is told.
+ * A guest that does the MMIO writes it is told to do.
  */
 #include "pv_mmio_index.h"
 
-/* Of ucalls, as the kernel's lib/x86_64/ucall.c has it. */
+/* The port of ucalls, which the kernel's lib/x86_64/ucall.c keeps to itself. */
 #define UCALL_PORT	0x1000
 
-/* The first meet code and addresses that KVM doesn't know yet. */
+/* The first writes are slow: KVM doesn't know their code and address yet. */
 #define NR_WARMUP	8
 
 static struct index_write guest_write;
@@ -93,7 +93,7 @@ void index_vm_free(struct index_vm *ivm)
 	kvm_vm_free(ivm->vm);
 }
 
-/* The guest's own stop is a port, too. */
+/* The ucall by which the guest stops is port I/O, too. */
 static bool is_write(const struct kvm_run *run)
 {
 	return run->exit_reason == KVM_EXIT_MMIO ||

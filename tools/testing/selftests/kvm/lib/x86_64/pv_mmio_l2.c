@@ -64,7 +64,7 @@ void l2_create(struct kvm_vm *vm)
 	int i;
 
 	l2_tables.table = (u64 *)gva;
-	/* Where KVM has no nested paging to offer, L1 goes without. */
+	/* L1 does without nested paging where KVM doesn't offer it. */
 	l2_tables.root_gpa = l2_lacks() ? 0 : addr_gva2gpa(vm, gva);
 	l2_tables.is_svm = host_cpu_is_amd;
 	for (i = 0; i < NR_SETS; i++)

@@ -162,7 +162,7 @@ static u64 l1_root(void)
 
 void l1_prepare(void (*code)(void))
 {
-	/* As if it had been called. */
+	/* The ABI wants RSP to be as if @code had been called. */
 	u8 *rsp = l2_stack + STACK_SIZE - sizeof(u64);
 	u64 root = l1_root();
 
@@ -177,7 +177,7 @@ void l1_prepare(void (*code)(void))
 	GUEST_ASSERT(prepare_for_vmx_operation(l2_tables.cpu));
 	GUEST_ASSERT(load_vmcs(l2_tables.cpu));
 	prepare_vmcs(l2_tables.cpu, code, rsp);
-	/* All page faults are L2's; the library's -1 makes them L1's. */
+	/* L2 handles its own page faults.  The library's -1 would send them to L1. */
 	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }
 
@@ -230,7 +230,7 @@ void l1_flush(void)
 	asm volatile("invept %0, %1" : : "m"(context), "r"(INVEPT_CONTEXT) : "memory", "cc");
 }
 
-/* As an external interrupt: type 0 on both. */
+/* It is an external interrupt, which has type 0 on VMX and on SVM. */
 void l1_inject(u8 vector)
 {
 	if (l2_tables.is_svm)
@@ -248,7 +248,7 @@ void l1_intercept_out(void)
 			CPU_BASED_UNCOND_IO_EXITING);
 		return;
 	}
-	/* No table of ports of its own: L1 uses the first page that has bits. */
+	/* The library has no I/O permission map; the one for MSRs, all ones, does as well. */
 	svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_IOIO_PROT);
 	memset(svm->msr, 0xff, PAGE_SIZE);
 	svm->vmcb->control.iopm_base_pa = svm->msr_gpa;
@@ -283,7 +283,7 @@ void l1_set_l2_rflags(u64 rflags)
 		vmwrite(GUEST_RFLAGS, rflags);
 }
 
-/* The library's selectors are the kernel's: with RPL 3 only L1 uses them so. */
+/* The library has no user segments, so change L2's copies of the kernel's. */
 void l1_set_l2_user(void)
 {
 	if (l2_tables.is_svm) {

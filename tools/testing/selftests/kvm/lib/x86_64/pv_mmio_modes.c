@@ -25,7 +25,7 @@ void vm_allow_user(struct kvm_vm *vm)
 
 void sregs_set_user_mode(struct kvm_sregs *sregs)
 {
-	/* The library leaves SS as reset made it. */
+	/* The library doesn't set SS, which is still as after reset. */
 	sregs->ss = sregs->ds;
 	sregs->cs.dpl = 3;
 	sregs->cs.selector |= 3;
@@ -33,7 +33,7 @@ void sregs_set_user_mode(struct kvm_sregs *sregs)
 	sregs->ss.selector |= 3;
 }
 
-/* PAE's four first-level entries are 32-byte aligned, not a page. */
+/* PAE's four top-level entries needn't fill a page, only be aligned to 32 bytes. */
 #define PAE_CR3		(CODE_GPA + PAGE_SIZE - 4 * sizeof(u64))
 #define PAE_TABLE	(CODE_GPA + PAGE_SIZE)
 
@@ -94,7 +94,7 @@ void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
 {
 	struct kvm_sregs sregs = cvm->sregs;
 
-	/* The library leaves SS as reset made it. */
+	/* The library doesn't set SS, which is still as after reset. */
 	sregs.ss = sregs.ds;
 	if (mode == CPL3_64BIT) {
 		sregs_set_user_mode(&sregs);
@@ -107,7 +107,7 @@ void case_set_mode(struct case_vm *cvm, enum cpu_mode mode)
 	vcpu_sregs_set(cvm->vcpu, &sregs);
 }
 
-/* Without nested paging, the CPU faults before it knows the guest's address. */
+/* Without nested paging, the exit doesn't tell the guest-physical address. */
 bool machine_has_fast_stores(enum cpu_mode mode)
 {
 	if (mode != CPL0_64BIT && mode != CPL3_64BIT)

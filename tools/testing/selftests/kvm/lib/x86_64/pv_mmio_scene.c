@@ -46,7 +46,7 @@ bool scene_has_five_levels(void)
 	return has_five_levels;
 }
 
-/* The library knows four levels: one more has them all in its first entry. */
+/* The library maps with four levels.  A fifth one refers to them in its first entry. */
 u64 scene_root(struct kvm_vm *vm, u64 gpa)
 {
 	u64 root;

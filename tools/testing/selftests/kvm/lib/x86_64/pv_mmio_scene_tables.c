@@ -4,7 +4,7 @@
  */
 #include "pv_mmio_scene.h"
 
-/* What KVM learns of the page where the store is allowed must not allow another. */
+/* What KVM learned from the store that is allowed must not allow the next one. */
 void guest_store_smap(void)
 {
 	set_cr4(get_cr4() | X86_CR4_SMAP);

@@ -6,7 +6,7 @@
 
 struct scene_log guest_scene_log;
 
-/* For the assembler, which knows no suffix of a C constant. */
+/* A variable, because the assembler doesn't know the suffixes of C constants. */
 const u64 guest_rbx = SCENE_RBX;
 
 /* RDI, RSI, RDX of the C function become RDX, RAX, R8. */
@@ -64,12 +64,12 @@ asm(".pushsection .text\n"
 
 void guest_log_fault(struct ex_regs *regs)
 {
-	/* The CPU pushed RSP next to RFLAGS. */
+	/* The CPU pushes RSP before RFLAGS, so it comes next in memory. */
 	u64 *rsp = (u64 *)&regs->rflags + 1, cr2 = 0;
 
 	/*
-	 * QEMU 10 takes any read of a control register for one of CR0, which KVM
-	 * wants to know of without NPT, and decodes.
+	 * QEMU 10 reports any read of a control register as one of CR0, which KVM
+	 * intercepts without NPT, and decodes.
 	 */
 	if (regs->vector == PF_VECTOR)
 		asm volatile("mov %%cr2, %0" : "=r"(cr2));

@@ -4,7 +4,7 @@
  */
 #include "pv_mmio_case.h"
 
-/* Beside those that hold code. */
+/* All pages but those in which each case has its code slot. */
 static const struct {
 	u64 gva, gpa;
 } case_pages[] = {
@@ -122,7 +122,7 @@ void case_vm_free(struct case_vm *cvm)
 	kvm_vm_free(cvm->vm);
 }
 
-/* Mostly a case gets addresses of its own, so that KVM can't know its code. */
+/* Unless told where, a case gets a new address, so that KVM can't know its code. */
 static u64 choose_place(struct case_vm *cvm, const struct access_case *c)
 {
 	if (c->code_gpa)
