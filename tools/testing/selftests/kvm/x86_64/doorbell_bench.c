@@ -57,7 +57,7 @@ static void check_count(const struct bench_case *c, const char *what, u64 got, u
 		    expected, got);
 }
 
-/* Where the vCPU is now, it was during the last access. */
+/* The vCPU is still in the mode of its last access. */
 static void check_mode(struct bench_vm *b, const struct bench_case *c)
 {
 	struct kvm_sregs sregs;
@@ -70,7 +70,7 @@ static void check_mode(struct bench_vm *b, const struct bench_case *c)
 	TEST_ASSERT(!options.pcid || sregs.cr4 & X86_CR4_PCIDE, "%s must run with PCIDs", c->name);
 }
 
-/* A figure of something that did not happen as it says must not be printed. */
+/* If the accesses didn't do what the case says, there must be no figure. */
 static void check_guest(struct bench_vm *b, const struct bench_case *c, u64 nr_vm_exits)
 {
 	u64 n = b->nr_accesses;
@@ -134,7 +134,7 @@ static void run_case(struct bench_vm *b, const struct bench_case *c)
 	}
 }
 
-/* The vCPU stays in L2 or at CPL 3: leave it there, and come with the next one. */
+/* The vCPU stays in L2 or at CPL 3, so the next case needs a new VM. */
 static void run_case_and_vm(struct bench_vm *b, const struct bench_case *c)
 {
 	if (c->in_l2)
@@ -145,7 +145,7 @@ static void run_case_and_vm(struct bench_vm *b, const struct bench_case *c)
 	bench_vm_free(b);
 }
 
-/* Do options ask for anything but one address space without PCIDs, and one place? */
+/* Do options ask for PCIDs, or for several address spaces or places? */
 static bool guest_moves(void)
 {
 	return options.pcid || options.nr_spaces > 1 || options.spaces[0] > 1 ||
@@ -170,7 +170,7 @@ static const char *why_skip(const struct bench_case *c)
 	return c->in_l2 ? l2_lacks() : NULL;
 }
 
-/* The listener is there to be rung, and is waited for where nothing else is. */
+/* With a listener, only cases that do nothing but signal it make sense. */
 static bool is_wanted(int i, enum bus bus)
 {
 	return (options.selected & BIT_ULL(i)) && cases[i].bus == bus &&
@@ -178,7 +178,7 @@ static bool is_wanted(int i, enum bus bus)
 				       !bench_signals(&cases[i])));
 }
 
-/* Many take long to register: do it once for all cases that ring alike. */
+/* Registering many takes long, so do it once for all cases with the same bus. */
 static void run_cases(const struct bench_shape *shape)
 {
 	struct bench_vm b = {};
@@ -209,7 +209,7 @@ static void run_layouts(struct bench_shape *s)
 	}
 }
 
-/* Of one of both lists, there is nothing but a 1. */
+/* One of the two lists is just { 1 }: bench_parse() refuses both options together. */
 static void run_rounds(struct bench_shape *s)
 {
 	int i, j;

@@ -10,8 +10,8 @@
 #include "doorbell_ways.h"
 
 #define FIRST_SLOT	10
-#define ABSENT		0xff	/* what reading no function gives */
-#define SPOILT		2	/* the device that isn't as it should be */
+#define ABSENT		0xff	/* what a read without a function returns */
+#define SPOILT		2	/* the device with a bad configuration */
 #define NR_FEW		4
 
 struct machine {
@@ -40,7 +40,7 @@ static u8 *device_config(struct machine *m, u32 i)
 	return config_of(m, i / SEGMENT_DEVICES, 1 + i % SEGMENT_DEVICES, 0);
 }
 
-/* Reads need no exit: they are of memory that the guest can't write. */
+/* Reads don't exit: this is memory that is read-only for the guest. */
 static void create_ecam(struct machine *m)
 {
 	u32 segment, i;
@@ -103,7 +103,7 @@ static void machine_free(struct machine *m)
 	munmap(m->ecam, m->nr_segments * ECAM_SIZE);
 }
 
-/* A device lets its command register and its BAR be written, and no more. */
+/* Only the command register and the BAR of a device can be written. */
 static void write_config(struct machine *m, u64 offset, u32 value)
 {
 	u8 *config = m->ecam + (offset & PAGE_MASK);
@@ -235,14 +235,14 @@ static void test_machine(u32 nr_devices, const struct bad_config *bad)
 	machine_free(&m);
 }
 
-/* The same, but only one of many: who offers it must not harm the others. */
+/* One bad device among many: the guest must still ring all others. */
 static const struct bad_config bad_devices[] = {
 	{ "unknown version", { { CONFIG_DOORBELL + 8, 1, 2 } }, KVM_PCI_DOORBELL_BAD_VERSION },
 	{ "port outside the window", { { CONFIG_DOORBELL + 16, 2, WINDOW_PORT - 2 } },
 	  KVM_PCI_DOORBELL_BAD_PORT },
 	{ "another device's port", { { CONFIG_DOORBELL + 16, 2, BELL_PORT(1) } },
 	  KVM_PCI_DOORBELL_TAKEN },
-	{ "doorbell behind the BAR", { { CONFIG_DOORBELL + 12, 4, BAR_SIZE } },
+	{ "doorbell beyond the BAR", { { CONFIG_DOORBELL + 12, 4, BAR_SIZE } },
 	  KVM_PCI_DOORBELL_BAD_OFFSET },
 	{ "no capability", { { CONFIG_DOORBELL, 1, 5 } }, KVM_PCI_DOORBELL_NONE },
 };

@@ -9,7 +9,7 @@
 #define LOW(width)	(VALUE & WIDTH_MASK(width))
 #define GARBAGE		0xdeadbeef00000000ull
 
-/* What the four arguments are, and what RAX must be after the call. */
+/* The call's four arguments, and RAX after it. */
 #define CALL(gpa, value, length, reserved, result)			\
 	.regs = { .rax = KVM_HC_MMIO_WRITE, .rbx = (gpa), .rcx = (value), \
 		  .rdx = (length), .rsi = (reserved), .rdi = VALUE },	\
@@ -19,7 +19,7 @@
 #define MATCH(len, rings, value)	{ DATAMATCH, len, rings, MMIO_GPA, value }
 #define STORE(len, gpa, data)		{ STORE_EXIT, len, gpa, data }
 
-/* The ioeventfds that a call not refused would find. */
+/* The ioeventfds that a call would signal if it weren't refused. */
 #define SILENT	.bells = { WILDCARD(2, 0), WILDCARD(4, 0), WILDCARD(8, 0) }
 
 #define BAD_LENGTH(length)						\

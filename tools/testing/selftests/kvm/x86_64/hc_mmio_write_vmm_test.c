@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_HC_MMIO_WRITE from callers without long mode, next to the hypercalls of
- * others, and with VMMs that don't come back the way they left.
+ * KVM_HC_MMIO_WRITE from callers without long mode, beside hypercalls of Xen and
+ * Hyper-V, and with VMMs that change the VM while they have the write.
  */
 #include "apic.h"
 #include "hyperv.h"
@@ -11,7 +11,7 @@
 #define OTHER_RAX	0x12121212ull
 #define LAPIC_TPR	(APIC_DEFAULT_GPA + APIC_TASKPRI)
 #define RAM_TPR		(RAM_GPA + APIC_TASKPRI)
-/* RCX is our value and the number of a Hyper-V hypercall. */
+/* RCX has our value, and for Hyper-V the number of a hypercall. */
 #define HV_UNKNOWN_CODE	0x7788
 #define XEN_MSR		0x40000200
 #define HV_GUEST_ID	HYPERV_LINUX_OS_ID
@@ -72,7 +72,7 @@ static void run_to_exit(struct case_vm *cvm, const struct access_case *c, u64 ri
 	case_expect(cvm->vcpu->run->exit_reason, exit_reason, "the exit");
 }
 
-/* Upstream's own exit for hypercalls neither takes this one nor loses its own. */
+/* KVM_CAP_EXIT_HYPERCALL must not take this hypercall, nor lose its own. */
 static void test_exit_hypercall(void)
 {
 	const struct access_case map_gpa_range = {
@@ -110,7 +110,7 @@ static void test_xen(void)
 
 	create(&cvm);
 	case_begin(name);
-	/* Known to KVM's fast path before Xen's calls come up. */
+	/* KVM's fast path knows the place before Xen's hypercalls are enabled. */
 	rip = place_call(&cvm);
 	for (i = 0; i < NR_RUNS; i++) {
 		run_to_exit(&cvm, &to_vmm, rip, KVM_EXIT_MMIO);
@@ -128,7 +128,7 @@ static void test_xen(void)
 	case_vm_free(&cvm);
 }
 
-/* The first call comes ahead of Hyper-V's, and makes its place known. */
+/* The first calls come before Hyper-V is enabled, and make their place known. */
 static void guest_hyperv(void)
 {
 	int i;
@@ -172,7 +172,7 @@ static void test_hyperv(void)
 	fd = eventfd_create();
 	ioeventfd_set(vm, fd, MMIO_GPA, 4, 0, 0);
 	expect_results(vcpu, 0);
-	case_expect(eventfd_take(fd), NR_RUNS, "signals ahead of Hyper-V's calls");
+	case_expect(eventfd_take(fd), NR_RUNS, "signals before Hyper-V's calls");
 	expect_results(vcpu, HV_STATUS_INVALID_HYPERCALL_CODE);
 	case_expect(eventfd_take(fd), 0, "signals");
 	ksft_test_result(case_passed(), "%s\n", name);
@@ -193,7 +193,7 @@ static void test_lapic(void)
 	create(&cvm);
 	run_call(&cvm, &c);
 	vcpu_ioctl(cvm.vcpu, KVM_GET_LAPIC, &lapic);
-	/* SVM keeps the upper half only. */
+	/* SVM keeps only the upper half of the TPR. */
 	case_expect(lapic.regs[APIC_TASKPRI] & 0xf0, VALUE & 0xf0, "TPR");
 	ksft_test_result(case_passed(), "%s\n", c.name);
 	case_vm_free(&cvm);
@@ -207,7 +207,7 @@ static u32 lapic_tpr(struct case_vm *cvm)
 	return lapic.regs[APIC_TASKPRI] & 0xff;
 }
 
-/* The guest moves its local APIC to where it has RAM, as CPUs allow it to. */
+/* The guest moves its local APIC to an address with RAM, which CPUs allow. */
 static void move_lapic(struct case_vm *cvm, u64 gpa)
 {
 	const struct access_case wrmsr = {
@@ -218,12 +218,12 @@ static void move_lapic(struct case_vm *cvm, u64 gpa)
 	};
 
 	run_case(cvm, &wrmsr);
-	/* Later cases start from here. */
+	/* Later cases start with these registers. */
 	vcpu_sregs_get(cvm->vcpu, &cvm->sregs);
 	case_expect(cvm->sregs.apic_base, wrmsr.regs.rax, "the base of the local APIC");
 }
 
-/* A store by the guest hits the RAM, so that is what the call is for. */
+/* A store by the guest goes to RAM there, so the call is refused as one to RAM. */
 static void test_lapic_over_ram(void)
 {
 	const struct access_case store = {
@@ -267,7 +267,7 @@ static void test_abandoned(void)
 	ksft_test_result(case_passed(), "%s\n", name);
 }
 
-/* The VMM does the write, and sends the vCPU elsewhere: nothing is left of the call. */
+/* The VMM does the write and sets other registers: KVM must not complete the call. */
 static void test_sent_elsewhere(void)
 {
 	const struct access_case nothing = {
@@ -294,7 +294,7 @@ static void test_sent_elsewhere(void)
 	case_vm_free(&cvm);
 }
 
-/* Turned off while the VMM has the write: the call returns all the same. */
+/* The hypercall is turned off while the VMM has the write: it still returns. */
 static void test_turned_off(void)
 {
 	const char *name = "turned off before the VMM comes back";

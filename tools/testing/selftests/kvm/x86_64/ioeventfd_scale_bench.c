@@ -11,9 +11,9 @@
 
 #define NR_RINGERS		2
 #define RINGS_PER_ROUND		256
-/* Should anything hang. */
+/* The time limit, should anything hang. */
 #define CASE_SECONDS		300
-/* Where no layout has its ioeventfds. */
+/* An address where no layout has ioeventfds. */
 #define RINGERS_GPA		0xc8000000ul
 #define ZONE_SIZE		256
 #define ZONE_OFFSET		2048
@@ -140,7 +140,7 @@ static u64 time_all(struct scale_vm *s, enum bus bus, enum layout layout, u32 co
 	return rdtsc() - start;
 }
 
-/* The VMM has its array ready, as it would. */
+/* The array is ready before the time starts, as it would be in a VMM. */
 static u64 time_at_once(struct scale_vm *s, enum bus bus, enum layout layout, u32 count, u32 flags)
 {
 	struct kvm_ioeventfd *entries = calloc(count, sizeof(*entries));
@@ -177,7 +177,7 @@ static void run_ioeventfds(struct scale_vm *s, const struct scale_case *c, enum 
 		     time_at_once(s, c->bus, layout, count, KVM_IOEVENTFD_FLAG_DEASSIGN));
 }
 
-/* Each in a page that also has an ioeventfd; or all over all ioeventfds. */
+/* SPREAD: each zone lies in the page of an ioeventfd; else each covers them all. */
 static u64 time_zones(struct scale_vm *s, enum layout layout, u32 count, u32 zones,
 		      unsigned long request)
 {

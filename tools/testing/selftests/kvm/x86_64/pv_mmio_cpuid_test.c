@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest sees in CPUID works, also where the VMM hands on to it what it
- * got from KVM_GET_SUPPORTED_CPUID.  What the guest doesn't see is refused where
- * the VMM has that enforced.
+ * What a guest sees in CPUID works, also if the VMM passes on all that it got
+ * from KVM_GET_SUPPORTED_CPUID.  With KVM_CAP_ENFORCE_PV_FEATURE_CPUID, KVM
+ * refuses what the guest doesn't see.
  */
 #include "pv_mmio_case.h"
 
@@ -14,7 +14,7 @@ static struct guest_view {
 	s64 result;
 } guest_view;
 
-/* Not enforced, a call that the guest doesn't see works as soon as it is enabled. */
+/* Unless CPUID is enforced, an enabled hypercall works even if CPUID hides it. */
 static const struct cpuid_case {
 	const char *name;
 	bool enabled;
@@ -56,7 +56,7 @@ static void run_to(struct kvm_vcpu *vcpu, u64 stage)
 	case_expect(uc.args[1], stage, "the guest's stage");
 }
 
-/* The library has handed on to the vCPU what KVM_GET_SUPPORTED_CPUID reports. */
+/* The library has set the vCPU's CPUID to what KVM_GET_SUPPORTED_CPUID reports. */
 static struct kvm_vm *create(const struct cpuid_case *c, struct kvm_vcpu **vcpu)
 {
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_ring);
@@ -71,7 +71,7 @@ static struct kvm_vm *create(const struct cpuid_case *c, struct kvm_vcpu **vcpu)
 	return vm;
 }
 
-/* One store is decoded before KVM knows the place; the ucall takes a few, too. */
+/* KVM decodes the first store, and decodes a few times for the ucall. */
 static void check_store(struct kvm_vcpu *vcpu, int bell)
 {
 	int stats = vcpu_get_stats_fd(vcpu);

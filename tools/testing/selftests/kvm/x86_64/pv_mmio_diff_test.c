@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest can't tell a store that KVM knows from the same store emulated: random
+ * A guest can't tell a store that KVM serves from the same store emulated: random
  * cases, each run with KVM_CAP_X86_PV_MMIO on and off, must not differ at all.
  *
- * -s SEED   which cases; the same ones if not told, so that a test repeats
+ * -s SEED   which cases (default: always the same, so that a failure repeats)
  * -n CASES  how many (default 2000)
  * -t SECS   and for how long at most
  * -c INDEX  this case of the seed only
@@ -31,7 +31,7 @@ static struct tally {
 	struct diff_case smallest;
 } tallies[NR_KINDS];
 
-/* How the last run of each case came to its end: to see what was tested. */
+/* Counts how the last runs of cases ended, to see what was tested. */
 static struct ends {
 	u64 code, exception[32], exits[64], other;
 } ends;
@@ -142,7 +142,7 @@ static void run_cases(void)
 	print_progress(i, now() - start);
 }
 
-/* Of four runs, the first is to learn; some of these stores no KVM decodes. */
+/* KVM learns in the first of four runs; some of these stores need no decode anyway. */
 static bool are_served(enum diff_kind kind, u64 at_least)
 {
 	const struct tally *t = &tallies[kind];
@@ -158,7 +158,7 @@ static void print_served(void)
 	u64 fast = diff_fast(&pair), slow = diff_slow(&pair);
 
 	printf("# %lu stores served in the fast path, %lu elsewhere\n", fast, slow);
-	/* Page faults of a guest whose tables KVM shadows aren't for the fast path. */
+	/* The fast path serves no page faults of a guest whose tables KVM shadows. */
 	ksft_test_result(failures || (plain && any && slow && (fast || !kvm_is_tdp_enabled())),
 			 "stores are served without decoding\n");
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The documentation's examples do what it says of them.
+ * The documentation's examples do what the documentation says they do.
  */
 #include "pv_mmio_examples.h"
 #include "doorbell_ways.h"
 
 #define GPA	0xd0000000ul
-/* On a page of its own: KVM's bus mixes lengths 0 and 8 up if they touch. */
+/* On its own page: KVM's bus may find neither of lengths 0 and 8 if they touch. */
 #define GPA_ANY	(GPA + PAGE_SIZE)
 #define GPA_QUEUE	(GPA + 2 * PAGE_SIZE)
 #define GPA_MOVED	(GPA + 3 * PAGE_SIZE)
@@ -73,7 +73,7 @@ static void test_device(void)
 	ksft_test_result(!small && first && !same_again, "guest: device\n");
 }
 
-/* Of length 0: no value can be asked for, and each rings. */
+/* With length 0, KVM refuses DATAMATCH, and any value rings. */
 static int add_any_doorbell(struct kvm_vm *vm)
 {
 	int bell = eventfd_create();
@@ -85,7 +85,7 @@ static int add_any_doorbell(struct kvm_vm *vm)
 	return bell;
 }
 
-/* Beside the doorbells; the guest rings with the numbers from 0. */
+/* The guest rings the queue's doorbell with 0, 1, 2 and so on. */
 static void test_payload(const struct vmm_queue *queue, int bell, bool asleep)
 {
 	ksft_test_result(queue->slot == RINGS_EACH - 1 &&
@@ -93,7 +93,7 @@ static void test_payload(const struct vmm_queue *queue, int bell, bool asleep)
 			 "VMM: payload, %s\n", asleep ? "asleep" : "awake");
 }
 
-/* Up twice, to where the old and the new ones overlap, and not to where another one is. */
+/* Moves them to where they overlap the old ones, twice; then onto another, which fails. */
 static void test_move(int vm)
 {
 	int bell = eventfd_create();
@@ -129,7 +129,7 @@ static void test_guest(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool hide)
 	ksft_test_result(!vmm_add_queue(vm->fd, GPA_QUEUE, 8, &queue, posted) &&
 			 vmm_add_queue(vm->fd, GPA_QUEUE, 8, &queue, -1) == -EEXIST,
 			 "VMM: doorbell that posts\n");
-	/* Nothing is new to one who has seen what's there, and something to all others. */
+	/* Only a device that has seen the last value finds nothing new. */
 	asleep = device_may_sleep(&queue, hide ? ~0ull : 5);
 
 	ok = run_to(vcpu, 1) && eventfd_take(any) == RINGS_EACH;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Allocations that fail, each in turn and all from some point on, while
- * ioeventfds come and go and a guest rings: the caller is told or needn't
- * know, and the doorbells that are registered ring as they did.
+ * Allocations fail, each in turn and all from some point on, while ioeventfds
+ * come and go and a guest rings.  The caller gets ENOMEM or doesn't notice, and
+ * all registered doorbells still ring.
  *
- * On kernels with CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC.
+ * Needs CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC.
  */
 #include <fcntl.h>
 
@@ -14,15 +14,15 @@
 #define OLD_GPA		0xd0000000ul
 #define NEW_GPA		0xd0000040ul
 #define RINGS		4
-/* More than any of these calls allocates. */
+/* None of the calls allocates more often, or more bytes. */
 #define MAX_NTH		64
 #define MAX_BUDGET	2048
 #define BUDGET_STEP	128
 
-/* A segment prefix leaves a store to the emulator. */
+/* KVM always emulates a store with a segment prefix. */
 enum { EMULATED, SERVED };
 
-/* Open beforehand: to open them takes memory. */
+/* Opened in advance, as opening a file allocates memory. */
 static int nth_fd, beyond_fd;
 
 static void guest_prefixed_store(u64 gpa, u32 value)
@@ -66,8 +66,8 @@ struct fail_vm {
 	struct kvm_vcpu *vcpu;
 	int old_fd, new_fd;
 	u64 exits;	/* of the last pass */
-	bool failed;	/* an allocation, and so the call */
-	u32 nth;	/* allocation of the next KVM_RUN that is to fail */
+	bool failed;	/* the call did, as an allocation failed */
+	u32 nth;	/* if not 0: which allocation of the next KVM_RUN has to fail */
 	bool reached;
 };
 
@@ -81,7 +81,7 @@ static bool write_text(const char *path, const char *text)
 	return done;
 }
 
-/* Both kinds of failure: in all allocations, of tasks that ask for it, in silence. */
+/* Any allocation may fail, but only in tasks that ask for it, and without a report. */
 static bool prepare_failures(void)
 {
 	static const char * const settings[][2] = {
@@ -119,7 +119,7 @@ static void fail_nth(u32 nth)
 	TEST_ASSERT(pwrite(nth_fd, text, len, 0) == len, "fail-nth must take %u", nth);
 }
 
-/* Returns whether it came to that. */
+/* Returns whether there was an nth allocation to fail. */
 static bool nth_has_failed(void)
 {
 	char text[16] = "";
@@ -129,7 +129,7 @@ static bool nth_has_failed(void)
 	return !atoi(text);
 }
 
-/* Slab allocations succeed up to so many bytes, and pages never do. */
+/* Slab allocations succeed up to @budget bytes in all, page allocations never. */
 static void fail_beyond(u32 budget)
 {
 	char text[16];
@@ -151,7 +151,7 @@ static int set_bell(struct fail_vm *f, u64 gpa, int fd, u32 flags)
 	return __vm_ioctl(f->vm, KVM_IOEVENTFD, &args) ? errno : 0;
 }
 
-/* Up to the guest's next stop; an error other than ENOMEM ends the test. */
+/* Runs to the guest's next stop.  An error other than ENOMEM ends the test. */
 static bool run_pass(struct fail_vm *f)
 {
 	struct ucall uc;
@@ -213,7 +213,7 @@ static bool rings_are(struct fail_vm *f, u64 old_rings, u64 new_rings)
 	return false;
 }
 
-/* Emulated ones first: the host's tables for these pages are there by then. */
+/* The first pass is emulated, and maps these pages in KVM's page tables. */
 static bool rings_twice(struct fail_vm *f, u64 old_rings, u64 new_rings)
 {
 	return rings_are(f, old_rings, new_rings) && rings_are(f, old_rings, new_rings);
@@ -232,7 +232,7 @@ static bool check_added(struct fail_vm *f, int err, bool old_bell)
 	return rings_twice(f, old_bell * RINGS, RINGS);
 }
 
-/* The first ioeventfd of a VM comes with more allocations than others. */
+/* The first ioeventfd of a VM takes more allocations than others. */
 static void test_add(const char *name, bool old_bell)
 {
 	bool good = true, reached = true;
@@ -274,7 +274,7 @@ static void test_add_beyond(const char *name, bool old_bell)
 			 name);
 }
 
-/* A bus that can't shrink goes, with all that is on it: KVM has it so. */
+/* Without memory for a smaller bus, KVM drops the bus with all that is on it. */
 static void test_remove(void)
 {
 	bool good = true, reached = true;
@@ -290,7 +290,7 @@ static void test_remove(void)
 		err = set_bell(&f, NEW_GPA, f.new_fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 		reached = nth_has_failed();
 		run_pass(&f);
-		/* Either both went to the VMM or only the new one did. */
+		/* The VMM got both rings if the bus was lost, else that of the removed one. */
 		lost += f.exits == 2 * RINGS;
 		good &= !err && eventfd_take(f.new_fd) == 0 &&
 			eventfd_take(f.old_fd) == (f.exits == 2 * RINGS ? 0 : RINGS) &&
@@ -301,7 +301,7 @@ static void test_remove(void)
 	ksft_test_result(good && !reached && lost, "removal, one allocation fails\n");
 }
 
-/* The old one goes and the new one comes, or both come; in one call. */
+/* In one call, removes the old one and adds the new one, or adds both. */
 static int set_many(struct fail_vm *f, bool old_bell)
 {
 	struct kvm_ioeventfd bells[] = {
@@ -314,7 +314,7 @@ static int set_many(struct fail_vm *f, bool old_bell)
 	return __vm_ioctl(f->vm, KVM_IOEVENTFDS, &args) ? errno : 0;
 }
 
-/* No bus is lost, and nothing is done by half. */
+/* Unlike KVM_IOEVENTFD, this loses no bus, and never does a part of the changes. */
 static void test_many(const char *name, bool old_bell)
 {
 	bool good = true, reached = true;
@@ -338,7 +338,7 @@ static void test_many(const char *name, bool old_bell)
 	ksft_test_result(good && !reached && failed, "%s, one allocation fails\n", name);
 }
 
-/* What KVM remembers of the guest's code: without, it has to look each time. */
+/* If KVM can't allocate what it remembers of code, it has to decode each time. */
 static void test_run_of(void (*guest)(u64 how), const char *name)
 {
 	bool good = true, reached = true;

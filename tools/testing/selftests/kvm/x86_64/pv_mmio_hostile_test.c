@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A VMM that does all it shouldn't: malformed calls, file descriptors closed
- * in any order, VMs without end.  What was there goes on working, and memory
- * is back where it was.
+ * A VMM that does what it shouldn't: malformed calls, file descriptors closed in
+ * any order, VMs without end.  Existing doorbells go on working, and memory use
+ * returns to where it was.
  *
  * -n VMS  how many VMs to create and destroy (default 150)
  */
@@ -18,10 +18,10 @@
 #define RINGS		4
 #define NR_BELLS	16
 #define FIRST_PORT	0x2000
-/* Pages that wait on some list to be used again. */
+/* Allowance for free pages that wait on some list, which count as used. */
 #define NOISE_KIB	1024
 #define SETTLE_STEPS	40
-/* With fewer, a leak can't be told from what else happens. */
+/* With fewer, a leak can't be told from other changes in memory use. */
 #define MIN_VMS		100
 #define MAX_CACHES	64
 
@@ -113,7 +113,7 @@ static bool is_refused(struct kvm_vm *vm, const struct bad_ioeventfd *bad, int g
 	return false;
 }
 
-/* Each in a VM of its own, whose doorbell has to work after it. */
+/* Each is tried in its own VM, whose doorbell has to work after it. */
 static void test_bad_ioeventfds(void)
 {
 	struct kvm_vcpu *vcpu;
@@ -154,7 +154,7 @@ static void test_bad_pointers(void)
 	kvm_vm_free(vm);
 }
 
-/* Numbers beside ours, and ours where they aren't known. */
+/* The numbers next to ours, and ours on a vCPU, which doesn't have them. */
 static void test_bad_caps(void)
 {
 	static const struct {
@@ -177,14 +177,14 @@ static void test_bad_caps(void)
 		ret = ioctl(caps[i].of_vcpu ? vcpu->fd : vm->fd, KVM_ENABLE_CAP, &args);
 		ksft_test_result(ret == -1 && errno == EINVAL, "%s\n", caps[i].name);
 	}
-	ksft_test_result(bell_works(vcpu, fd), "doorbell behind all of these\n");
+	ksft_test_result(bell_works(vcpu, fd), "doorbell after all of these\n");
 	kvm_vm_free(vm);
 	close(fd);
 }
 
 enum { CLOSE_VM, CLOSE_VCPU, UNMAP_RUN, CLOSE_EVENTFD, NR_CLOSES, NR_ORDERS = 24 };
 
-/* The order that a number stands for. */
+/* Closes them in the order with that number. */
 static void close_all(struct kvm_vm *vm, struct kvm_vcpu *vcpu, int fd, int order)
 {
 	int left[NR_CLOSES] = { CLOSE_VM, CLOSE_VCPU, UNMAP_RUN, CLOSE_EVENTFD };
@@ -215,7 +215,7 @@ static bool child_succeeds(pid_t pid)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
-/* In a child, as the library can't free a VM whose descriptors are gone. */
+/* Each runs in a child, as the library can't free a VM whose descriptors are closed. */
 static void test_closing_orders(void)
 {
 	struct kvm_vcpu *vcpu;
@@ -240,7 +240,7 @@ static void test_closing_orders(void)
 	ksft_test_result(good == NR_ORDERS, "descriptors closed in every order\n");
 }
 
-/* What the kernel has in use, in all and by size of allocation. */
+/* The memory that the kernel uses, in total and in the caches of kmalloc(). */
 struct memory {
 	long used_kib;
 	int nr_caches;
@@ -266,7 +266,7 @@ static void set_many_bells(int vm, int fd)
 	}
 }
 
-/* A VM that has doorbells when it goes, and now and then a vCPU that stays longer. */
+/* The VM has doorbells when it goes; now and then a vCPU's descriptor outlives it. */
 static void make_vm(int kvm, int fd, u32 i)
 {
 	int vm = ioctl(kvm, KVM_CREATE_VM, 0), vcpu = -1;
@@ -308,7 +308,7 @@ static long read_field(const char *field)
 	return kib;
 }
 
-/* Ours come from the caches of kmalloc(), with others of the same size. */
+/* Our structures come from kmalloc(), whose caches others use as well. */
 static void read_caches(struct memory *memory)
 {
 	FILE *f = fopen("/proc/slabinfo", "r");
@@ -334,7 +334,7 @@ static void read_memory(struct memory *memory)
 	read_caches(memory);
 }
 
-/* The first cache with an object more for each VM, or NULL. */
+/* The first cache that has grown by an object for each VM, or NULL. */
 static const struct slab_cache *grown_cache(const struct memory *before,
 					    const struct memory *after, u32 vms)
 {
@@ -346,7 +346,7 @@ static const struct slab_cache *grown_cache(const struct memory *before,
 	return NULL;
 }
 
-/* Grace periods free some of it later. */
+/* Some memory is freed only after a grace period, so wait for it. */
 static bool memory_is_back(const struct memory *before, struct memory *after, u32 vms)
 {
 	const struct slab_cache *grown;
@@ -368,7 +368,7 @@ static bool memory_is_back(const struct memory *before, struct memory *after, u3
 	return false;
 }
 
-/* Bochs takes the host's interrupts at an entry only where the guest takes some. */
+/* Bochs takes the host's interrupts at an entry only if the guest's are enabled. */
 static void guest_ring_for_ever(void)
 {
 	asm volatile("sti");
@@ -387,7 +387,7 @@ static void run_for_ever(int fd)
 		vcpu_run(vcpu);
 }
 
-/* Killed while its guest rings, which then ends. */
+/* The VMM is killed while its guest rings, and the ringing must end. */
 static bool killed_vmm_is_gone(void)
 {
 	int fd = eventfd_create(), status;
@@ -416,19 +416,19 @@ static void test_many_vms(u32 vms)
 	struct memory before, after;
 	bool good;
 
-	/* Such a kernel also has KASAN as a rule, which keeps freed memory for a while. */
+	/* A kernel with kmemleak usually has KASAN, which keeps freed memory for a while. */
 	if (!access("/sys/kernel/debug/kmemleak", F_OK)) {
 		make_vms(vms);
 		ksft_test_result_skip("memory is back where it was: kmemleak knows better\n");
 		return;
 	}
 
-	/* What the kernel keeps for later is there by then. */
+	/* The first VMs fill the kernel's caches, which aren't a leak. */
 	make_vms(vms / 3 + 1);
 	read_memory(&before);
 	make_vms(vms);
 	good = memory_is_back(&before, &after, vms);
-	printf("# %u VMs: %ld KiB in use before, %ld behind\n", vms, before.used_kib,
+	printf("# %u VMs: %ld KiB in use before, %ld after\n", vms, before.used_kib,
 	       after.used_kib);
 	ksft_test_result(good, "memory is back where it was\n");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Crowds of ioeventfds: the index finds each of thousands, at the price of one,
- * also where a VMM has chosen addresses and values that share a hash.
+ * Thousands of ioeventfds: the index finds each of them at the price of one, even
+ * if a VMM has chosen addresses or values to collide in a weak hash.
  */
 #include "pv_mmio_index.h"
 
@@ -10,11 +10,11 @@
 #define VALUE		0x1234
 #define STRIDE		0x1000
 #define NR_LENGTHS	4
-/* A doorbell among many may cost half as much again as one that is alone. */
+/* A doorbell among many may cost 1.5 times as much as one alone. */
 #define MAX_RATIO	1.5
-/* What counts instructions comes to the same count twice. */
+/* A TSC that counts instructions gives the same figure twice. */
 #define MAX_NOISE	1.02
-/* So many that with one doorbell's hash of 8 bits, as it was once, are several. */
+/* Enough for several to share a hash of 8 bits with one doorbell. */
 #define NR_PORTS	1024
 #define FIRST_PORT	0x2000
 #define BELL_PORT	0x3000
@@ -48,7 +48,7 @@ static void make_colliding_addresses(void)
 	}
 }
 
-/* As values were once mixed with addresses: a known number is as good as none. */
+/* These collide if values are mixed with addresses by a constant and not by a key. */
 static void make_colliding_values(void)
 {
 	u32 value;
@@ -76,7 +76,7 @@ static void make_values(void)
 		bells[i] = (struct place) { INDEX_GPA, i };
 }
 
-/* Wildcards have addresses of their own. */
+/* An ioeventfd for any value needs its own address. */
 static void set_bells(struct index_vm *ivm, int fd, int first, int nr, bool any_value)
 {
 	u32 flags = any_value ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH;
@@ -93,7 +93,7 @@ static u32 measure(struct index_vm *ivm)
 	return index_vm_ticks(ivm);
 }
 
-/* The first that was registered is the last of its bucket. */
+/* The guest rings the one registered first, which would be last in its bucket. */
 static void test_price(const char *name, void (*make)(void), bool any_value)
 {
 	int fd = eventfd_create();
@@ -131,7 +131,7 @@ static void set_port_zone(struct index_vm *ivm)
 	vm_ioctl(ivm->vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
-/* Of an out that KVM only writes down, where nothing hides what is added. */
+/* KVM only writes such an out down, which is cheap: little hides what is added. */
 static u32 measure_port(struct index_vm *ivm, u16 port)
 {
 	struct kvm_coalesced_mmio_ring *ring = (void *)ivm->vcpu->run +
@@ -142,7 +142,7 @@ static u32 measure_port(struct index_vm *ivm, u16 port)
 	return index_vm_ticks(ivm);
 }
 
-/* What is no doorbell costs the same at each port, whatever a hash says. */
+/* An out that is no doorbell must cost the same at each port, whatever its hash. */
 static void test_other_ports(void)
 {
 	u32 ticks, again, least = ~0, most = 0;
@@ -169,7 +169,7 @@ static void test_other_ports(void)
 	close(fd);
 }
 
-/* Each is rung once; none may need more than the exit fast path. */
+/* Each is rung once, and the exit fast path must serve all of them. */
 static void test_all_found(const char *name, void (*make)(void), bool any_value)
 {
 	int i, fd = eventfd_create();
@@ -214,7 +214,7 @@ static void ring_all(struct index_vm *ivm)
 		index_vm_write(ivm, BY_INDEX, bells[i].gpa, LEN, bells[i].value, 1);
 }
 
-/* Each needs to be looked at once, when it is rung, and the index has grown. */
+/* After a zone, the index takes an ioeventfd back only when it's rung, on the bus. */
 static void test_zone(void)
 {
 	int fd = eventfd_create();
@@ -253,9 +253,9 @@ static void set_lengths(struct index_vm *ivm, const int *fds, u32 flags)
 }
 
 /*
- * Four lengths with the same address and value have the same hash. Where that
- * of another address is the same, too, and of a third, some are too far down in
- * their bucket: about every second time one of these is.  They ring as well.
+ * Four lengths with the same address and value have the same hash.  If two more
+ * addresses share that hash, some ioeventfds are too far down in their bucket for
+ * the index to find them.  That happens in about every second run; they still ring.
  */
 static void test_lengths(void)
 {
@@ -278,7 +278,7 @@ static void test_lengths(void)
 	printf("# %lu of %d by the index\n", index_vm_fast(&ivm) - fast, NR_BELLS);
 	ksft_test_result(good == NR_BELLS && !exits, "four lengths at each address\n");
 
-	/* What was too far down may come up now, and what is gone rings no more. */
+	/* Entries that were too far down may move up, and none of the removed may ring. */
 	set_lengths(&ivm, fds, KVM_IOEVENTFD_FLAG_DEASSIGN);
 	exits = index_vm_write(&ivm, BY_INDEX, bells[0].gpa, 1, 1, 1);
 	ksft_test_result(exits == 1, "all are removed\n");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Stores to a VMM's device in all their encodings.  Each runs three times at
- * one place, which KVM knows after the first: the VMM must be told the same
- * value for the same address each time, and no register may change.  Then the
- * place gets a store of something else, and all is done once more.
+ * one place, which KVM knows after the first: the VMM must get the same value
+ * and address each time, and no register may change.  Then a store of another
+ * value replaces it, and all of that is repeated.
  *
  * -n N	encodings of each kind (default 300), evenly spread; 0 is all, which
  *	takes hours
@@ -12,16 +12,16 @@
 
 #define INSN_SLOT	1
 #define DEFAULT_CASES	300
-/* Prime, so that its multiples modulo a group's size are all of the group. */
+/* A prime, so that its multiples modulo a group's size go through all of the group. */
 #define SPREAD		2654435761ul
 #define NR_KNOWN_RUNS	2
 #define DUMMY_SLOT	2
 #define DUMMY_GPA	0x58000000ul
 #define PLACE_SIZE	48
 #define NR_CODE_PLACES	(PAGE_SIZE / PLACE_SIZE)
-/* More would say the same. */
+/* More reports would hardly tell more. */
 #define MAX_REPORTS	5
-/* A nop as well: who gets there with a wrong RIP comes to the end, too. */
+/* Should RIP be wrong, any byte leads to the end: 0x90, the port, is also a nop. */
 #define END_PORT	0x90
 #define END_CODE	"\xe6\x90\xe6\x90"
 #define FAULT_PORT	0x91
@@ -35,7 +35,7 @@ static const struct insn_group groups[] = {
 	  { "\x26", "\x2e", "\x36", "\x3e", "\x64", "\x65" } },
 	{ "stores with an address size prefix", "\x88\x89\xc6\xc7", { "\x67", "\x66\x67" } },
 	{ "stores with a repeat prefix", "\x88\x89\xc6\xc7", { "\xf2", "\xf3", "\x66\xf3" } },
-	/* Only REX.W: QEMU's CPU heeds the others, so it's another address there. */
+	/* Only REX.W: QEMU's CPU doesn't ignore the others, which change the address. */
 	{ "stores with a REX prefix too early", "\x88\x89\xc6\xc7", { "\x48\x66", "\x48\x3e" } },
 	{ "stores with a lock prefix", "\x88\x89\xc6\xc7", { "\xf0", "\x66\xf0" } },
 	{ "xchg", "\x86\x87", { "", "\x66", "\xf0" } },
@@ -55,7 +55,7 @@ static struct insn_vm {
 	u64 stack;
 	int stats_fd;
 	off_t decodes_offset;
-	/* Of stores that KVM may serve where it knows the place. */
+	/* How many stores ran at known places, and how many of them KVM decoded. */
 	u64 known, decodes;
 } v;
 
@@ -69,7 +69,7 @@ static void set_segments(struct kvm_vcpu *vcpu)
 	struct kvm_sregs sregs;
 
 	vcpu_sregs_get(vcpu, &sregs);
-	/* The library leaves SS as reset made it. */
+	/* The library doesn't set SS, which is still as after reset. */
 	sregs.ss = sregs.ds;
 	sregs.fs = sregs.ds;
 	sregs.gs = sregs.ds;
@@ -205,7 +205,7 @@ static bool run_insn_once(const struct insn_case *c)
 	return case_passed();
 }
 
-/* KVM knows the place from the first run on. */
+/* The place has run once, so KVM knows it. */
 static bool run_known(const struct insn_case *c)
 {
 	u64 before = count_insn_decodes();
@@ -224,9 +224,9 @@ static bool run_known(const struct insn_case *c)
 }
 
 /*
- * KVM forgets places when the memory map changes; it gives up for a while on
- * those that are rewritten a lot, or can't be learned.  It also forgets where
- * there is no RAM, until the next access.
+ * KVM stops learning a place for a while if it's rewritten often or can't be
+ * learned; a change of the memory map makes it forget that.  It then also has to
+ * find out anew where there is no RAM, which takes one access.
  */
 static bool make_kvm_forget(const struct insn_case *c)
 {
@@ -236,7 +236,7 @@ static bool make_kvm_forget(const struct insn_case *c)
 	return run_insn_once(c);
 }
 
-/* The twin goes to the same address, so that only the code says that it's another. */
+/* The twin goes to the same address, so only its code differs. */
 static bool run_encoding(const struct insn_group *group, u64 index, u64 nr)
 {
 	u64 place = place_of(nr);

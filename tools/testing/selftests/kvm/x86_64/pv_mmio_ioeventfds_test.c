@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IOEVENTFDS: an array of changes comes to the same as one KVM_IOEVENTFD
- * after the other, or to nothing.
+ * KVM_IOEVENTFDS: an array of changes has the same effect as one KVM_IOEVENTFD
+ * after the other, or none.
  *
- * Two VMs get the same changes: one an array at once, the other each by itself.
- * Then both guests write to the same addresses, by each way, and the same must
- * come of it: who is signalled, what is stored, what goes to a zone or the VMM.
+ * Two VMs get the same changes: one as an array, the other one by one.  Then both
+ * guests write to the same addresses in each way, and the outcome must be the
+ * same: who is signalled, what is stored, what goes to a zone or to the VMM.
  */
 #include <sys/mman.h>
 
@@ -28,7 +28,7 @@ struct spec {
 	u64 value;
 	u32 len;
 	u32 flags;
-	int fd;		/* which; -1 for none, -2 for one that isn't open */
+	int fd;		/* index into fds[]; -1 for none, -2 for one that isn't open */
 };
 
 struct side {
@@ -137,7 +137,7 @@ static int set_many(struct side *s, const struct spec *specs, u32 nr, u32 *faile
 	return err;
 }
 
-/* What came of one write, in one number. */
+/* Does one write, and packs its outcome into one number. */
 static u64 outcome(struct side *s, enum index_way way, u64 addr, u32 len, u64 value)
 {
 	u64 exits, got = 0;
@@ -156,7 +156,7 @@ static u64 outcome(struct side *s, enum index_way way, u64 addr, u32 len, u64 va
 	return got;
 }
 
-/* By hypercall twice, as the second may be served otherwise, and emulated. */
+/* By hypercall twice, as the index may serve only the second, and emulated. */
 static bool same_at(struct side *a, struct side *b, u64 addr, u32 len, u64 value, bool port)
 {
 	static const enum index_way ways[] = { BY_INDEX, BY_INDEX, BY_BUS };
@@ -219,7 +219,7 @@ static void make_assign(const struct layout *l, struct spec *spec)
 	if (spec->len && random_below(3))
 		spec->flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
 	if (spec->len && !random_below(4)) {
-		/* A multiple of any length, in memory that the test looks at. */
+		/* An address that is aligned for any length, in memory that the test checks. */
 		spec->flags |= KVM_IOEVENTFD_FLAG_POST;
 		if (!random_below(3))
 			spec->fd = -1;
@@ -228,7 +228,7 @@ static void make_assign(const struct layout *l, struct spec *spec)
 	}
 }
 
-/* Now and then what isn't there, or what KVM refuses. */
+/* Makes an entry that KVM refuses, or one that removes what isn't there. */
 static void make_wrong(struct spec *spec)
 {
 	switch (random_below(5)) {
@@ -249,7 +249,7 @@ static void make_wrong(struct spec *spec)
 	}
 }
 
-/* Also of what the same array has assigned. */
+/* Also removes what the same array assigns. */
 static void make_deassign(struct spec *spec, const struct spec *specs, u32 nr)
 {
 	if (nr && !random_below(4))
@@ -294,7 +294,7 @@ static void note_present(const struct spec *spec)
 	}
 }
 
-/* As one by one, up to the first that fails: with the same error, at the same index. */
+/* The array must fail at the same entry and with the same error as one by one. */
 static bool test_array(struct side *a, struct side *b, const struct spec *specs, u32 nr)
 {
 	u32 failed, again, i;
@@ -352,7 +352,7 @@ static void test_random(const struct layout *l)
 	for (round = 0; round < NR_ROUNDS && good; round++) {
 		if (l->zones)
 			change_zone(&a, &b);
-		/* Room for another array. */
+		/* Make room for another array. */
 		if (nr_present + MAX_ENTRIES > MAX_PRESENT) {
 			for (nr = 0; nr < MAX_ENTRIES; nr++) {
 				specs[nr] = present[nr];
@@ -383,7 +383,7 @@ static void make_row(struct spec *specs, u32 nr, u64 addr, u32 step, u32 flags)
 		};
 }
 
-/* Whether exactly those of the row ring, each by the exit fast path, if @fast. */
+/* Does each of the row ring its own eventfd, and with @fast in the exit fast path? */
 static bool row_rings(struct side *s, const struct spec *specs, u32 nr, bool fast)
 {
 	u64 before, exits = 0, wrong = 0, by_index;
@@ -438,7 +438,7 @@ static void test_row(const char *name, u32 step)
 	free(specs);
 }
 
-/* To where others of the same device are as well, which go at the same time. */
+/* Moves a BAR to and fro in one call each, also to where it overlaps its old place. */
 static void test_move(const char *name, u32 step, s64 by)
 {
 	struct spec specs[2 * MOVED];
@@ -489,7 +489,7 @@ static const struct wrong wrongs[] = {
 
 #define NR_GOOD		16
 
-/* The first half is there, the array moves it and adds the other half. */
+/* Puts the bad entry at each index of an array that is otherwise good. */
 static void test_wrong(const struct wrong *w)
 {
 	struct spec row[NR_GOOD], specs[NR_GOOD + 1];
@@ -502,7 +502,7 @@ static void test_wrong(const struct wrong *w)
 	make_row(row, NR_GOOD, INDEX_GPA, 16, 0);
 	good = !set_many(&s, row, NR_GOOD / 2, &failed);
 	for (i = 0; i <= NR_GOOD && good; i++) {
-		/* All of it new, but for those that were removed just before. */
+		/* All entries are new but for the first, which removes an existing one. */
 		make_row(specs, NR_GOOD + 1, INDEX_GPA + 4096, 16, 0);
 		specs[0] = row[4];
 		specs[0].flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
@@ -518,7 +518,7 @@ static void test_wrong(const struct wrong *w)
 	side_free(&s);
 }
 
-/* The one that comes first is told, by whatever it fails. */
+/* KVM reports the first bad entry, whatever is wrong with it. */
 static void test_two_wrong(void)
 {
 	struct spec specs[4];
@@ -603,7 +603,7 @@ static void test_refusals(void)
 
 #define NR_REFUSALS	13
 
-/* All at one address, in the order that is worst for a sort, twice. */
+/* All at one address, in the order that is worst for a sort; added, then removed. */
 static void test_longest(void)
 {
 	struct kvm_ioeventfd *args = calloc(MAX_ARRAY, sizeof(*args));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Length-0 ioeventfds of unmodified guests: a load reaches the VMM, in any mode
- * of the CPU, at first and where KVM has seen other code before.  Any other
- * access rings.
+ * Length-0 ioeventfds of unmodified guests: a load reaches the VMM in any mode of
+ * the CPU, whether its place is new or had other code before.  Any other access
+ * rings.
  *
- * On VMX such an ioeventfd is looked for before anything is known about the
- * access: stock KVM takes a load for a doorbell, and so does ours when it is
- * turned off.  On SVM it's found like any other ioeventfd.
+ * On VMX, stock KVM looks for such an ioeventfd before it knows anything about the
+ * access, and takes a load for a doorbell.  So does ours when turned off.  On SVM
+ * it's found like any other ioeventfd.
  */
 #include "pv_mmio_case.h"
 
@@ -18,18 +18,18 @@
 
 struct length0_case {
 	struct access_case access;
-	/* RAX is as it was where a load rings. */
+	/* Modes in which these bytes are that instruction. */
 	enum { ANY_MODE, ONLY_64BIT, ONLY_32BIT, NOT_16BIT } modes;
-	/* Not 0: it stores as well, and this many bytes are loaded on SVM before. */
+	/* If not 0: it also loads, which goes to the VMM on SVM; the size of that load. */
 	u32 modifies;
-	/* That KVM serves without decoding on SVM, too. */
+	/* KVM serves this store without decoding, on SVM as well. */
 	bool is_plain;
 };
 
 #define LOADS(name_, code_, len_, rax, ...)				\
 	{ { .name = name_, CODE(code_), .changes_rax = true, .rax_after = rax, \
 	    .exits = { { LOAD_EXIT, len_, MMIO_GPA } } }, __VA_ARGS__ }
-/* With flags that the CPU leaves undefined. */
+/* It also changes the status flags, some of which the CPU leaves undefined. */
 #define CALCULATES(name_, code_, len_, rax, ...)			\
 	{ { .name = name_, CODE(code_), .changes_rax = true, .rax_after = rax, \
 	    .changes_flags = true, .exits = { { LOAD_EXIT, len_, MMIO_GPA } } }, __VA_ARGS__ }
@@ -100,7 +100,7 @@ struct suite {
 	bool turned_off;
 };
 
-/* Where KVM looks for these before anything else. */
+/* Does KVM look for length 0 before anything else? */
 static bool length0_comes_first(void)
 {
 	return has_ept_misconfig();
@@ -114,7 +114,7 @@ static bool runs_in(const struct length0_case *lc, enum cpu_mode mode)
 		return is_64bit;
 	if (lc->modes == ONLY_32BIT)
 		return !is_64bit;
-	/* LEGACY_PREFIXES make no sense to these. */
+	/* In 16-bit code, run_at() adds LEGACY_PREFIXES, which don't go with these. */
 	return mode != CPL0_16BIT || (lc->modes != NOT_16BIT && lc->access.code[0] != 0x66);
 }
 
@@ -127,7 +127,7 @@ static unsigned int count_cases(enum cpu_mode mode)
 	return n;
 }
 
-/* As stock: the load is skipped, and whatever it were to do besides. */
+/* Like stock KVM, which skips the instruction and whatever else it would do. */
 static void take_for_doorbell(struct access_case *c)
 {
 	c->changes_rax = false;
@@ -155,7 +155,7 @@ static void set_outcome(const struct suite *s, const struct length0_case *lc,
 	}
 }
 
-/* @gpa is 0, or where the code is to be, unless it's there. */
+/* @gpa: where to put the code, or 0 for a new place; @is_placed: it's already there. */
 static bool run_at(struct suite *s, const struct length0_case *lc, u64 gpa, bool is_placed)
 {
 	char code[CODE_SLOT_SIZE] = LEGACY_PREFIXES;
@@ -208,7 +208,7 @@ static void test_rewritten(struct suite *s)
 	ksft_test_result(passed, "code that is rewritten\n");
 }
 
-/* The same address, and no byte in either page changes. */
+/* The code changes by its PTE alone: no byte in either page changes. */
 static void test_remapped(struct suite *s)
 {
 	const u64 store_gpa = CODE_SLOTS_GPA + (CODE_SLOT_PAGES - 1) * PAGE_SIZE;
@@ -227,7 +227,7 @@ static void test_remapped(struct suite *s)
 	ksft_test_result(passed, "code that is remapped\n");
 }
 
-/* In 64-bit code this is a load, elsewhere it isn't.  KVM's emulator knows the load only. */
+/* These bytes are a load in 64-bit code only.  KVM's emulator knows just that load. */
 static void test_other_mode(struct suite *s)
 {
 	static const struct length0_case movslq = LOADS("movslq", "\x63\x02", 4, LOADED4);
@@ -243,8 +243,8 @@ static void test_other_mode(struct suite *s)
 }
 
 /*
- * In a segment with a base RIP is not the linear address.  Flat code may then run
- * where KVM has seen such a RIP, and knows nothing of the address.
+ * In a segment with a base, RIP isn't the linear address.  Flat code with the same
+ * RIP is at another linear address, about which KVM knows nothing.
  */
 static void test_same_rip(struct suite *s)
 {
@@ -273,7 +273,7 @@ static void test_changes(struct suite *s)
 	test_same_rip(s);
 }
 
-/* The library's tables, with one more above. */
+/* The library's tables, with another level above them. */
 static void add_fifth_level(struct case_vm *cvm)
 {
 	u64 gpa = vm_alloc_page_table(cvm->vm);
@@ -312,7 +312,7 @@ static const struct {
 	{ CPL0_16BIT, ", 16-bit code" },
 };
 
-/* Modes that take another CPU than all have, on a VM of their own. */
+/* CPU features that not all hosts have; each is tested in its own VM. */
 static const struct {
 	u64 cr4;
 	enum cpu_mode mode;
@@ -370,7 +370,7 @@ int main(void)
 
 	case_vm_create(&s.cvm, NULL);
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		/* KVM has no room for the places of all. */
+		/* KVM couldn't remember the places of all suites at once. */
 		case_vm_forget(&s.cvm);
 		run_suite(&s, modes[i].mode, modes[i].name);
 	}

@@ -8,13 +8,13 @@
 #define MMIO_GPA	0xd0000000ul	/* has a doorbell */
 #define VMM_GPA		0xd0001000ul	/* has none: the VMM serves it */
 #define NR_ROUNDS	3
-#define NR_REPEATS	3	/* new code, code that KVM knows */
+#define NR_REPEATS	3	/* first as new code, then as code that KVM knows */
 #define BELLS_A_ROUND	(2 * NR_REPEATS)
 #define STORES_A_ROUND	2
 
 struct migration {
 	const char *name;
-	bool store_on[2];	/* in the VMs that the guest comes to by turns */
+	bool store_on[2];	/* in the VMs that it moves to, by turns */
 	bool at_exits;		/* also move while the VMM serves a write */
 	bool drops_call;	/* leave a hypercall undone: it comes again */
 };
@@ -76,7 +76,7 @@ static void set_up_vm(struct journey *j)
 	ioeventfd_set(j->vm, j->bell, MMIO_GPA, 4, 0, 0);
 }
 
-/* To a new VM, with the memory of the old one. */
+/* Moves the guest to a new VM, with the memory of the old one. */
 static void move(struct journey *j)
 {
 	struct kvm_x86_state *state = vcpu_save_state(j->vcpu);
@@ -110,7 +110,7 @@ static void note_write(struct journey *j)
 	j->nr_writes++;
 }
 
-/* The library completes the exit; the registers are from before that. */
+/* Moves with the registers from before the exit is completed, as if it had not been. */
 static void drop_call_and_move(struct journey *j)
 {
 	struct kvm_regs regs;
@@ -122,7 +122,7 @@ static void drop_call_and_move(struct journey *j)
 
 static void serve_write(struct journey *j)
 {
-	/* Every other time, lest the guest never gets on. */
+	/* Only every other time, so that the guest gets on. */
 	if (j->m->drops_call && is_hypercall(j->vcpu) && j->nr_calls++ % 2 == 0) {
 		drop_call_and_move(j);
 		return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stores of an L2 to what L1 passes through to it: L2 and L1 must see what they
- * see of stores that are emulated.
+ * Stores of an L2 to what L1 passes through to it: L2 and L1 must see the same as
+ * if the stores were emulated.
  */
 #include "pv_mmio_nested/nested.h"
 

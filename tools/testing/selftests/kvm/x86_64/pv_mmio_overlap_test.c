@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ioeventfds that other devices overlap or touch: where KVM's bus fails to find
- * one, or finds another device first, the index must not know better.
+ * one, or finds another device first, the index must not find it either.
  *
- * What the bus does is computed by a model of it, which stores that KVM
- * emulates are held against, too.  And the other way round: once nothing is in
- * the way any more, the exit fast path serves all but the next write.
+ * A model of the bus predicts what it does, and emulated stores are checked
+ * against the model, too.  Conversely, when the other device is gone, the exit
+ * fast path must serve all writes but the first.
  */
 #include <pthread.h>
 
@@ -14,11 +14,11 @@
 #define MAX_DEVICES	6
 #define IOAPIC_LEN	0x100
 #define VALUE		0x30
-/* Often enough that KVM knows code and address, and asks the index. */
+/* Enough for KVM to know code and address, and then to look in the index. */
 #define TIMES		3
 #define NR_RANDOM_STEPS	600
 #define RANDOM_SPAN	24
-/* The ring of a zone has room for so many. */
+/* Not more than the ring of a zone has room for. */
 #define BATCH		INDEX_MAX_TICKS
 #define NR_CHANGES	12
 #define NR_RACES	64
@@ -61,12 +61,12 @@ static const struct layout layouts[] = {
 	  { { BELL, 0, 0 }, { BELL, 4, 0 }, { BELL, 8, 0 }, { BELL, 12, 0 } } },
 	{ "8 bytes in steps of 4",
 	  { { BELL, 0, 8 }, { BELL, 4, 8 }, { BELL, 8, 8 }, { BELL, 16, 0 } } },
-	/* As far as the bus knows, it ends before it begins; and it stays for good. */
+	/* To the bus, this ends before it begins; KVM never finds it to remove it. */
 	{ "a zone of nearly 4 GiB",
 	  { { BELL, 0, 4 }, { BELL, 8, 4 }, { ZONE, 24, -256 }, { BELL, 16, 4 } } },
 };
 
-/* The bus as KVM has it: devices in an order that searches rely on. */
+/* A model of KVM's bus: devices in the order that a binary search relies on. */
 struct model {
 	const struct device *devices[MAX_DEVICES + 1];
 	int nr;
@@ -79,7 +79,7 @@ static u64 device_end(const struct device *device)
 	return device->addr + (s32)device->len;
 }
 
-/* Where an access is from @device: before (-1), inside (0), after (1). */
+/* Is the access before @device (-1), inside (0), or after it (1)? */
 static int model_compare(u64 addr, u64 end, const struct device *device)
 {
 	if (addr < device->addr)
@@ -113,7 +113,7 @@ static void model_remove(struct model *m, const struct device *device)
 	m->nr = j;
 }
 
-/* Any device that the access is inside of, as bisection comes to it; or -1. */
+/* The first device around the access that bisection meets, or -1. */
 static int model_bisect(const struct model *m, u64 addr, u64 end)
 {
 	int base = 0, left = m->nr, where;
@@ -143,7 +143,7 @@ static bool model_accepts(const struct device *device, u64 addr, u32 len, bool m
 	return addr == device->addr && (!device->len || (device->len == len && matches));
 }
 
-/* Each ioeventfd takes a value of its own, here that of @target. */
+/* Each ioeventfd matches its own value; the write has that of @target. */
 static int model_write(const struct model *m, const struct device *devices, int target, u32 len)
 {
 	u64 addr = devices[target].addr, end = addr + len;
@@ -190,7 +190,7 @@ static void overlap_vm_free(struct overlap_vm *o)
 	index_vm_free(&o->ivm);
 }
 
-/* Returns false if KVM refuses it, as two ioeventfds want the same. */
+/* Returns false if KVM refuses it because it collides with another ioeventfd. */
 static bool set_bell(struct overlap_vm *o, int i, u32 flags)
 {
 	struct kvm_ioeventfd args = {
@@ -230,7 +230,7 @@ static void forget_device(struct overlap_vm *o, int i)
 	o->present[i] = false;
 }
 
-/* KVM removes all zones that contain the one it is told. */
+/* KVM removes all zones that contain the one to remove. */
 static void remove_device(struct overlap_vm *o, int i)
 {
 	struct kvm_coalesced_mmio_zone zone = {
@@ -251,7 +251,7 @@ static void remove_device(struct overlap_vm *o, int i)
 			forget_device(o, j);
 }
 
-/* Where the write went that the guest was just told to do once. */
+/* Where the guest's last write went. */
 static int outcome(struct overlap_vm *o, u64 exits)
 {
 	int i, to = exits ? TO_VMM : INT_MIN;
@@ -265,7 +265,7 @@ static int outcome(struct overlap_vm *o, u64 exits)
 	return to;
 }
 
-/* On Intel, KVM has a bus of its own for length 0, which any store tries first. */
+/* On Intel, stores look on KVM's fast MMIO bus first, so don't follow the model. */
 static bool emulated_store_tells(struct overlap_vm *o, int target)
 {
 	int i;
@@ -298,7 +298,7 @@ static bool writes_go_where_they_must(struct overlap_vm *o, int target, u32 len)
 	return true;
 }
 
-/* Every ioeventfd's address, its value, all lengths. */
+/* Writes each ioeventfd's value to its address, with all lengths. */
 static bool all_is_well(struct overlap_vm *o)
 {
 	bool good = true;
@@ -323,7 +323,7 @@ static int nr_devices(const struct layout *layout)
 	return nr;
 }
 
-/* The @number-th order in which to add all devices, and then to remove them. */
+/* Adds all devices in the @number-th order, then removes them. */
 static bool test_order(struct overlap_vm *o, int nr, int number)
 {
 	int left[MAX_DEVICES] = { 0, 1, 2, 3, 4, 5 }, order[MAX_DEVICES], i, pick;
@@ -363,7 +363,7 @@ static void test_layout(const struct layout *layout)
 		orders *= i;
 	overlap_vm_create(&o);
 	for (i = 0; i < orders && good; i++) {
-		/* Not if something is left of the last order. */
+		/* A zone that KVM can't remove would be left over: take a new VM. */
 		if (o.model.nr > 1) {
 			overlap_vm_free(&o);
 			overlap_vm_create(&o);
@@ -393,7 +393,7 @@ static void make_random(struct device *device)
 					     random_below(RANDOM_SPAN);
 }
 
-/* Devices come and go, in places where they mostly are in each other's way. */
+/* Devices come and go at addresses where most of them overlap. */
 static void test_random(void)
 {
 	struct overlap_vm o;
@@ -428,8 +428,8 @@ static const struct layout changes = { .devices = {
 } };
 
 /*
- * With OVER they lie on the bus in this order: both ioeventfds, OVER,
- * ELSEWHERE, and the IOAPIC.  So bisection meets OVER first.
+ * Once OVER is added, the bus has both ioeventfds, OVER, ELSEWHERE and the IOAPIC
+ * in this order, so bisection meets OVER first.
  */
 static void begin_changes(struct overlap_vm *o)
 {
@@ -446,7 +446,7 @@ static void come_and_go(struct overlap_vm *o, int i)
 	remove_device(o, i);
 }
 
-/* How many writes of some the exit fast path has served; -1 if some got lost. */
+/* How many of TIMES writes the exit fast path serves; -1 if not all of them ring. */
 static int nr_fast(struct overlap_vm *o, enum index_way way, int bell)
 {
 	u64 fast = index_vm_fast(&o->ivm), exits, rings;
@@ -487,7 +487,7 @@ static void expect_zone(struct overlap_vm *o, int bell)
 	ksft_test_result(good, "to a zone that is over an ioeventfd\n");
 }
 
-/* What the index makes of zones that come and go, one step after another. */
+/* Zones come and go, and each step must have its effect on the index. */
 static void test_changes(void)
 {
 	struct overlap_vm o;
@@ -524,8 +524,8 @@ static void test_changes(void)
 }
 
 /*
- * An ioeventfd that hasn't been rung since a zone came and went, nor before it.  On Intel
- * KVM needs to see where it is rung from, and that in the same go.
+ * After a zone has come and gone, an ioeventfd is rung for the very first time.  KVM
+ * has to take it into the index again and, on Intel, to learn the address, in one go.
  */
 static void test_first_store(void)
 {
@@ -560,7 +560,7 @@ static void *run_ringer(void *arg)
 	return NULL;
 }
 
-/* A whole batch that began after what the caller has done. */
+/* Waits for a whole batch that began after the call. */
 static void wait_for_batch(struct race *r)
 {
 	u64 batches = READ_ONCE(r->batches);
@@ -569,7 +569,7 @@ static void wait_for_batch(struct race *r)
 		usleep(10);
 }
 
-/* Not one of them while a zone is there, and by the index when it has gone. */
+/* While the zone is there, nothing may ring; after that, the index must serve it. */
 static bool test_race_once(struct race *r, int nr_changes)
 {
 	struct overlap_vm *o = &r->o;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which code KVM knows again: from other address spaces, at very many places,
- * and where it changes all the time.
+ * Which code KVM recognises: in other address spaces, at very many places, and
+ * where it changes all the time.
  */
 #include "pv_mmio_case.h"
 
@@ -40,7 +40,7 @@ static struct counts counts_since(struct case_vm *cvm, struct counts before)
 	};
 }
 
-/* A store that goes to the VMM, so that its value is seen. */
+/* A store that goes to the VMM, so that the test sees its value. */
 static struct access_case store_of(u32 value, enum cpu_mode mode)
 {
 	return (struct access_case) {
@@ -57,7 +57,7 @@ static void run_in(struct case_vm *cvm, const struct access_case *c, u64 rip, u6
 	run_case_once(cvm, c, rip);
 }
 
-/* How many of @nr runs were decoded; the others are to be counted as served. */
+/* Returns how many of @nr runs were decoded.  KVM must count the others as served. */
 static u64 count_runs(struct case_vm *cvm, struct counts before, u64 nr)
 {
 	struct counts runs = counts_since(cvm, before);
@@ -74,7 +74,7 @@ static u64 copy_table(struct case_vm *cvm, u64 gpa)
 	return copy;
 }
 
-/* An address space that differs from that of @cr3 in the page at @gva: it's @gpa there. */
+/* An address space like that of @cr3, but with @gpa mapped at @gva. */
 static u64 other_address_space(struct case_vm *cvm, u64 cr3, u64 gva, u64 gpa)
 {
 	u64 copy = copy_table(cvm, cr3), table = copy, *entry;
@@ -104,7 +104,7 @@ static void make_spaces(struct case_vm *cvm, u64 *cr3s, int nr)
 		cr3s[i] = copy_table(cvm, cr3s[0]);
 }
 
-/* As kernels do it: all but the top-level table is the same one. */
+/* Address spaces as kernels have them: they share all but the top-level table. */
 static void test_spaces(int nr)
 {
 	struct access_case c = store_of(0, CPL0_64BIT);
@@ -136,7 +136,7 @@ static void test_spaces(int nr)
 	ksft_test_result(case_passed(), "%d address spaces with the same kernel\n", nr);
 }
 
-/* The bits of CR3 that say nothing about where the tables are. */
+/* A PCID is in CR3, but doesn't change the address space. */
 static void test_pcid(void)
 {
 	struct access_case c = store_of(EAX_VALUE, CPL0_64BIT);
@@ -162,7 +162,7 @@ static void test_pcid(void)
 	ksft_test_result(case_passed(), "PCID\n");
 }
 
-/* Other code at the same linear address: both are known, each for itself. */
+/* Two address spaces have different code at one linear address: KVM knows both. */
 static void test_other_code(enum cpu_mode mode, const char *name)
 {
 	struct access_case c[2] = { store_of(EAX_VALUE, mode), store_of(EBX_VALUE, mode) };
@@ -196,7 +196,7 @@ static void test_other_code(enum cpu_mode mode, const char *name)
 	ksft_test_result(case_passed(), "%s\n", name);
 }
 
-/* Of user space, KVM knows code in the address space only where it ran. */
+/* KVM knows user code only in the address space in which it ran. */
 static void test_user_spaces(int nr)
 {
 	struct access_case c = store_of(EAX_VALUE, CPL3_64BIT);
@@ -223,7 +223,7 @@ static void test_user_spaces(int nr)
 
 #define MAX_PLACES	600
 
-/* KVM hasn't room for any number: @min_served of all the stores must be served. */
+/* KVM has room for a limited number: at least @min_served stores must be served. */
 static void test_places(int nr, u64 min_served)
 {
 	struct access_case c;
@@ -257,10 +257,10 @@ static void test_places(int nr, u64 min_served)
 	ksft_test_result(case_passed(), "%d places\n", nr);
 }
 
-/* One place, three stores: it depends on where it's entered. */
+/* The same bytes are three different stores, depending on where they are entered. */
 static void test_entries(void)
 {
-	/* 66 REX.W 89: the first two store 8 bytes. */
+	/* 66 REX.W 89: entered at the first or second byte, it stores 8 bytes. */
 	struct access_case c = {
 		CODE("\x66\x48\x89\x02"),
 		.regs = { .rax = 0x1122334455667788, .rdx = MMIO_GPA },
@@ -306,7 +306,7 @@ static void run_constant(struct case_vm *cvm, u64 rip, u32 value, u64 nr)
 #define MAX_LEARNS	40
 #define MAX_WAIT	256
 
-/* To learn costs much, and is in vain here.  But when that ends, it must be tried. */
+/* KVM must soon stop learning code that always changes, and resume when it doesn't. */
 static void test_budget(void)
 {
 	struct access_case c = { CODE(STORE_CONSTANT) };
@@ -341,7 +341,7 @@ static void test_budget(void)
 	ksft_test_result(case_passed(), "code that changes before each store\n");
 }
 
-/* Guest memory may lie elsewhere from then on. */
+/* When memslots change, guest memory may be elsewhere: KVM must learn again. */
 static void test_memslots(void)
 {
 	struct access_case c = store_of(EAX_VALUE, CPL0_64BIT);
@@ -356,7 +356,7 @@ static void test_memslots(void)
 	rip = case_place_code(&cvm, &c);
 	for (i = 0; i < 3; i++) {
 		case_vm_forget(&cvm);
-		/* That runs cases of its own. */
+		/* case_vm_forget() has run another case. */
 		case_begin("memslots");
 		before = read_counts(&cvm);
 		for (j = 0; j < 3; j++)

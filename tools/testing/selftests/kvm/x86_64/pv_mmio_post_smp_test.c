@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two vCPUs write to one slot, while its page comes and goes, and so does the
- * ioeventfd: who polls sees whole values only, each write is signalled or has
- * come to the VMM, and the last one stays.
+ * Two vCPUs write to one slot while its page comes and goes, and so does the
+ * ioeventfd.  A polling reader must see only whole values, each write must signal
+ * or come to the VMM, and the last value must stay in the slot.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -35,7 +35,7 @@ struct post_smp {
 	struct kvm_vcpu *vcpus[NR_VCPUS];
 	enum way way;
 	int bell, memfd;
-	u64 *slot;		/* KVM's, which comes and goes */
+	u64 *slot;		/* the mapping that KVM uses, which comes and goes */
 	u64 *view;		/* the same memory, always there */
 	u64 rounds, exits, churns, torn;
 	bool stop_vcpus, stop_reader;
@@ -51,7 +51,7 @@ static void guest_write(enum way way, u64 value)
 		asm volatile("outl %%eax, %%dx" : : "a"(value), "d"(BELL_PORT) : "memory");
 }
 
-/* All bytes of a value are alike, and tell which vCPU it is from. */
+/* All bytes of a value are equal, and tell which vCPU wrote it. */
 static void guest_main(u64 way, u64 mark)
 {
 	u64 value, n = 0;
@@ -90,7 +90,7 @@ static void set_ioeventfd(struct post_smp *ps, u32 flags)
 	vm_ioctl(ps->vm, KVM_IOEVENTFD, (struct kvm_ioeventfd *)&args);
 }
 
-/* As a VMM that has to do it itself. */
+/* Stores the value as a VMM has to when KVM couldn't. */
 static void store_for_guest(struct post_smp *ps, const void *data)
 {
 	u64 value = 0;
@@ -116,7 +116,7 @@ static bool serve_exit(struct post_smp *ps, struct kvm_run *run)
 	return true;
 }
 
-/* The last value of the round. */
+/* Returns the last value of the round. */
 static u64 run_round(struct post_smp *ps, struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
@@ -218,7 +218,7 @@ static bool expect(u64 got, u64 expected, const char *what)
 	return got == expected;
 }
 
-/* Now that nothing changes any more, in turn: the slot has what came last. */
+/* Nothing changes any more and the vCPUs take turns: the slot must have the last value. */
 static bool last_one_stays(struct post_smp *ps)
 {
 	bool passed = true;

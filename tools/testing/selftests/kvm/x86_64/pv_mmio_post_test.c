@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ioeventfds that post: what a guest writes comes to the slot, whole and nothing
- * beside it, by whichever way it was written, and then the eventfd is signalled
- * or not.  Where the slot isn't there, the VMM has the value.
+ * Ioeventfds that post: whichever way a guest writes, the value comes to the slot
+ * as a whole and nothing beside the slot changes; then the eventfd is signalled or
+ * not.  Without access to the slot, the write goes to the VMM.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 #define MARKS		0x5a5a5a5a5a5a5a5aull
 #define HUGE_SIZE	(2ul << 20)
 
-/* A page for the slot, with marks on both sides of it, and one for the word. */
+/* The page with the slot, which has marks on both sides.  The word has its own page. */
 struct shared {
 	u64 before, slot, after;
 };
@@ -31,7 +31,7 @@ struct post_vm {
 	off_t faults, fast[3];
 };
 
-/* Where the fast path counts, by vCPU statistics. */
+/* The vCPU statistics in which the fast path counts. */
 enum fast { FAST_STORE, FAST_CALL, FAST_OUT };
 
 static const char * const fast_names[] = {
@@ -49,7 +49,7 @@ static const struct way {
 	const char *name;
 	enum fast fast;
 	enum cpu_mode mode;
-	bool is_slow;		/* never in the fast path */
+	bool is_slow;		/* the fast path never serves it */
 	bool turned_off;	/* KVM_CAP_X86_PV_MMIO */
 	struct insn insns[NR_WIDTHS];	/* of 1, 2, 4, 8 bytes; none is a hypercall */
 } ways[] = {
@@ -82,7 +82,7 @@ static bool is_outs(const struct way *way)
 	return is_port(way) && way->is_slow;
 }
 
-/* Who is signalled. */
+/* Whether the eventfd is signalled: always, never, or as the word says. */
 enum signal { SIGNAL, NOBODY, AWAKE, ASLEEP, NR_SIGNALS };
 
 static const char * const signal_names[NR_SIGNALS] = {
@@ -153,7 +153,7 @@ static struct access_case make_access(const struct way *way, int width_index, u6
 	return c;
 }
 
-/* What outs writes lies in the guest's RAM, which run_case_once() clears. */
+/* outs takes the value from guest RAM, which run_case_once() clears. */
 static void set_registers(struct post_vm *pvm, const struct way *way, const struct access_case *c,
 			  u64 rip)
 {
@@ -189,7 +189,7 @@ static void expect_exit(struct kvm_run *run, const struct way *way, u32 width, u
 	case_expect(got, value & WIDTH_MASK(width), "the value that the VMM has");
 }
 
-/* Up to the end of the code; the VMM has the value before that, or hasn't. */
+/* Runs the code to its end, with an exit to the VMM before that if @exits. */
 static void run_access(struct post_vm *pvm, const struct way *way, int width_index, u64 value,
 		       u64 rip, bool exits)
 {
@@ -209,7 +209,7 @@ static void run_access(struct post_vm *pvm, const struct way *way, int width_ind
 	vcpu_regs_get(pvm->cvm.vcpu, &regs);
 	case_expect(regs.rax, rax, "RAX");
 	case_expect(regs.rdx, c.regs.rdx, "RDX");
-	/* The exit at the end is completed by the next KVM_RUN. */
+	/* Lets KVM complete the exit at the end, so that RIP is final. */
 	run->immediate_exit = 1;
 	__vcpu_run(pvm->cvm.vcpu);
 	run->immediate_exit = 0;
@@ -219,7 +219,7 @@ static u64 place(struct post_vm *pvm, const struct way *way, int width_index)
 {
 	struct access_case c = make_access(way, width_index, 0);
 
-	/* In turn over the slots there are: KVM compares the code each time. */
+	/* Code slots may be used again, because KVM compares the code each time. */
 	pvm->cvm.nr_slots %= CODE_SLOT_PAGES * PAGE_SIZE / CODE_SLOT_SIZE;
 	case_set_mode(&pvm->cvm, way->mode);
 	return case_place_code(&pvm->cvm, &c);
@@ -242,7 +242,7 @@ static void check_slot(struct post_vm *pvm, u32 width, u64 value)
 	u64 mask = width ? WIDTH_MASK(width) : 0;
 
 	case_expect(pvm->shared->slot, (value & mask) | (MARKS & ~mask), "the slot");
-	case_expect(pvm->shared->before, MARKS, "what is ahead of the slot");
+	case_expect(pvm->shared->before, MARKS, "what is before the slot");
 	case_expect(pvm->shared->after, MARKS, "what is after the slot");
 }
 
@@ -251,7 +251,7 @@ static u64 nr_signals(enum signal signal)
 	return signal == SIGNAL || signal == ASLEEP;
 }
 
-/* On PREEMPT_RT, only who signals nobody. */
+/* On PREEMPT_RT, the fast path serves only those that never signal. */
 static bool is_fast(const struct way *way, enum signal signal)
 {
 	if (way->is_slow || (signal != NOBODY && !kernel_has_fast_path()))
@@ -259,7 +259,7 @@ static bool is_fast(const struct way *way, enum signal signal)
 	return way->fast != FAST_STORE || machine_has_fast_stores(way->mode);
 }
 
-/* The first one is learned; the others have values of their own, or the same. */
+/* KVM learns the first.  Without DATAMATCH, each of the others has its own value. */
 static void run_posts(struct post_vm *pvm, const struct way *way, int width_index, bool datamatch,
 		      enum signal signal)
 {
@@ -312,7 +312,7 @@ out:
 	ksft_test_result(case_passed(), "%s\n", name);
 }
 
-/* What has the page of the slot, or of the word, been made? */
+/* What was done to the page of the slot or of the word. */
 enum spoilt { NO_ACCESS, READ_ONLY, UNMAPPED, WORD_NO_ACCESS, NR_PAGES };
 
 static const char * const page_names[NR_PAGES] = {
@@ -353,8 +353,8 @@ static void mend(struct post_vm *pvm, enum spoilt page)
 }
 
 /*
- * A place that is known rings, then the page goes: the VMM has the value, and is
- * told each time.  When it's back, the same ioeventfd posts again.
+ * A known place rings, then the page goes: each write goes to the VMM.  When the
+ * page is back, the same ioeventfd posts again.
  */
 static void run_spoilt(struct post_vm *pvm, const struct way *way, int width_index,
 		       enum spoilt page)
@@ -394,7 +394,7 @@ static void test_spoilt(struct post_vm *pvm, enum spoilt page)
 	ksft_test_result(case_passed(), "%s\n", page_names[page]);
 }
 
-/* Memory of other kinds, each time with no page at hand: that's the slow way's. */
+/* Kinds of memory for the slot.  If a page isn't present, the slow path faults it in. */
 static const struct {
 	const char *name;
 	int flags;
@@ -426,7 +426,7 @@ static void run_absent(struct post_vm *pvm, const struct way *way)
 	deassign(pvm, &args);
 }
 
-/* A hugetlb page goes as a whole, which takes more than one page's MADV_DONTNEED. */
+/* MADV_DONTNEED of 4 KiB doesn't drop a hugetlb page, so there @goes is false. */
 static void run_in_memory(struct post_vm *pvm, bool goes)
 {
 	struct kvm_ioeventfd_post args;
@@ -447,7 +447,7 @@ static void run_in_memory(struct post_vm *pvm, bool goes)
 
 #define NR_HUGEPAGES	"/proc/sys/vm/nr_hugepages"
 
-/* A test that runs as root may have one; it's given back. */
+/* As root, the test can allocate a huge page for itself, and frees it again. */
 static void set_huge_pages(const char *nr)
 {
 	FILE *file = fopen(NR_HUGEPAGES, "w");
@@ -496,7 +496,7 @@ static void test_memory(struct post_vm *pvm, int m)
 	ksft_test_result(case_passed(), "%s\n", memories[m].name);
 }
 
-/* What is added to a call that would be good. */
+/* How a call differs from a good one. */
 static const struct refusal {
 	const char *name;
 	u32 set, clear;		/* flags */
@@ -541,7 +541,7 @@ static const struct refusal {
 #undef W
 };
 
-/* With 0 in @r for a descriptor, that of an eventfd. */
+/* If @r has 0 as descriptor, it's that of an eventfd. */
 static struct kvm_ioeventfd_post refused_args(struct post_vm *pvm, const struct refusal *r)
 {
 	struct kvm_ioeventfd_post args = post_args(pvm, &ways[0], 4, false, ASLEEP);
@@ -565,7 +565,7 @@ static void test_refusals(struct post_vm *pvm)
 		case_begin(refusals[i].name);
 		args = refused_args(pvm, &refusals[i]);
 		case_expect(try_ioeventfd(pvm, &args), refusals[i].error, "the error");
-		/* Nothing is there that would be in the way. */
+		/* The refused call must have left nothing that collides with this. */
 		assign(pvm, &good);
 		deassign(pvm, &good);
 		passed &= case_passed();
@@ -573,7 +573,7 @@ static void test_refusals(struct post_vm *pvm)
 	ksft_test_result(passed, "refusals\n");
 }
 
-/* Each is another than the one that is there. */
+/* Each of these calls differs from the ioeventfd that was assigned. */
 static void test_deassign(struct post_vm *pvm)
 {
 	struct kvm_ioeventfd_post there = post_args(pvm, &ways[0], 4, false, ASLEEP), args;
@@ -606,7 +606,7 @@ static void test_deassign(struct post_vm *pvm)
 	ksft_test_result(case_passed(), "deassign\n");
 }
 
-/* As ever: whatever lies there. */
+/* Without POST, KVM ignores the padding, as it always did. */
 static void test_padding(struct post_vm *pvm)
 {
 	struct kvm_ioeventfd_post args = post_args(pvm, &ways[0], 4, false, SIGNAL);
@@ -624,7 +624,7 @@ static void test_padding(struct post_vm *pvm)
 		check_slot(pvm, 0, 0);
 		case_expect(eventfd_take(pvm->cvm.bell_fds[0]), 1, "signals");
 	}
-	/* Another slot in what is padding is the same ioeventfd. */
+	/* The field is padding here, so this is the same ioeventfd. */
 	args.post_addr = 1;
 	deassign(pvm, &args);
 	ksft_test_result(case_passed(), "padding\n");
@@ -644,7 +644,7 @@ static void test_capability(struct post_vm *pvm)
 	ksft_test_result(case_passed(), "capability\n");
 }
 
-/* With a value for each: those that post beside one that doesn't. */
+/* At one address, one ioeventfd posts and one doesn't, each for its own value. */
 static void test_neighbours(struct post_vm *pvm, const struct way *way)
 {
 	struct kvm_ioeventfd_post posts = post_args(pvm, way, 2, true, SIGNAL), plain = posts;
@@ -671,8 +671,8 @@ static void test_neighbours(struct post_vm *pvm, const struct way *way)
 }
 
 /*
- * A memslot comes to the doorbell's address: the guest then has RAM there, to which
- * a store doesn't even exit.  A hypercall does, and is refused.
+ * With a memslot at the doorbell's address, the guest has RAM there: a store doesn't
+ * even exit, and a hypercall is refused.
  */
 static void expect_refused(struct post_vm *pvm, const struct way *way, u64 rip)
 {
@@ -721,8 +721,8 @@ static void test_ram(struct post_vm *pvm, const struct way *way)
 }
 
 /*
- * Who sleeps: sets the word, looks once more, and waits for a signal only if
- * there is nothing new.  The guest writes 1, 2, 3 and so on.
+ * A consumer that sleeps: it sets the word, looks at the slot once more, and waits
+ * for a signal only if nothing is new.  The guest writes 1, 2, 3 and so on.
  */
 #define NR_WRITES	3000
 
@@ -796,7 +796,7 @@ static void test_wake(struct post_vm *pvm)
 	ksft_test_result(case_passed(), "no wake-up is lost\n");
 }
 
-/* L2's store, where its hypervisor passed the address through. */
+/* Stores of an L2 to an address that L1 passes through. */
 #define NR_L2_WRITES	8
 
 static void l2_main(void)
@@ -818,7 +818,7 @@ static void l1_main(void)
 	GUEST_FAIL("L2 left to L1 with exit %lu", exit.raw_reason);
 }
 
-/* In the second half, the slot isn't there. */
+/* In the second half, the slot is inaccessible. */
 static void run_l2(struct post_vm *pvm, struct kvm_vcpu *vcpu, int bell)
 {
 	struct ucall uc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many vCPUs ring doorbells at once, while others come and go: no signal may
- * be lost, doubled, or go to a neighbour.
+ * Many vCPUs ring doorbells at once, while other ioeventfds come and go: no signal
+ * may be lost, come twice, or go to a neighbour.
  */
 #include <pthread.h>
 
@@ -13,7 +13,7 @@
 #define BELL_PORT	0x2000
 #define BELL_VALUE	0x1200
 #define STRIDE		8
-/* At a doorbell's address, but for this value. */
+/* Other ioeventfds at a doorbell's address match this value. */
 #define OTHER_VALUE	0x3400
 #define NR_OTHERS	4
 
@@ -21,7 +21,7 @@
 #define RINGS_PER_ROUND	256
 #define MIN_ROUNDS	4
 #define MIN_CHURNS	16
-/* Where no grace period is expedited, as on PREEMPT_RT, each takes many times as long. */
+/* Without expedited grace periods, as on PREEMPT_RT, each takes many times as long. */
 #define MIN_SLOW_CHURNS	1
 #define RCU_NORMAL	"/sys/kernel/rcu_normal"
 /* A vCPU that hangs ends the whole test. */
@@ -44,8 +44,8 @@ struct smp_vm {
 	u32 nr_vcpus, nr_bells;
 	int bells[MAX_BELLS], others;
 	u64 rounds;		/* of all vCPUs */
-	u64 churns, min_churns;	/* of the others' ioeventfds */
-	bool stop;		/* for who registers them */
+	u64 churns, min_churns;	/* rounds of other ioeventfds */
+	bool stop;		/* tells the thread that registers them to end */
 };
 
 static u64 bell_addr(enum ring ring, u32 i)
@@ -94,7 +94,7 @@ static void set_ioeventfd(struct smp_vm *smp, enum ring ring, int fd, u32 i, u64
 	ioeventfd_set(smp->vm, fd, bell_addr(ring, i), len, flags, value);
 }
 
-/* At the doorbells' addresses, where those leave room for others, and beside. */
+/* At the doorbells' addresses, unless those match any value, and next to them. */
 static void set_others(struct smp_vm *smp, u32 flags)
 {
 	u32 i;

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Other code in the place of the known store, and code in places where the
- * next instruction is far away.
+ * Other code in place of the known store, and stores whose next instruction is on
+ * another page or not canonical.
  */
 #include "pv_mmio_scene.h"
 
 #define EDGE_32BIT	0x100000000ul
 #define EDGE_CANONICAL	0x800000000000ul
 
-/* Where the store is, and what is written over it. */
+/* The address of the store, and the code that overwrites it. */
 static u64 guest_code, guest_new_code;
 
 static void guest_rewrite(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
-	/* At the address that it's fetched from: to call it is enough. */
+	/* The write is to the linear address of the code, so the CPU notices by itself. */
 	WRITE_ONCE(*(u32 *)SCENE_CODE_GPA, guest_new_code);
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();
 }
 
-/* Twice: what is known must neither stay nor come back. */
+/* Rings twice: the old code must neither be served now nor come back later. */
 static void guest_wait(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -29,7 +29,7 @@ static void guest_wait(void)
 	GUEST_DONE();
 }
 
-/* Each change after the place was of use: it's learned at once. */
+/* The place was served before each change, so KVM learns it again at once. */
 static void guest_wait_twice(void)
 {
 	int i;
@@ -51,7 +51,7 @@ static void vmm_rewrites_and_back(struct scene *s, u64 stage)
 		SCENE_PUT_CODE(s, 0, "\x89\x02\xc3");
 }
 
-/* Another place first, by which KVM notices that there are other memslots. */
+/* KVM notices the new memslots by another place first. */
 static void guest_other_place_first(void)
 {
 	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
@@ -86,7 +86,7 @@ static void to_byte_store(struct scene *s)
 	scene_set_bell(s, 1, MMIO_GPA, 1, 0);
 }
 
-/* add %eax,(%rdx): reads first. */
+/* add %eax,(%rdx), which also reads the doorbell. */
 static void to_add(struct scene *s)
 {
 	rewrite_with(s, 0xc30201);
@@ -121,7 +121,7 @@ static void guest_at_place(void)
 	GUEST_DONE();
 }
 
-/* Two pages of code, below @edge and above it; the store is at @gva. */
+/* Maps a page of code below @edge and one above it, with the store at @gva. */
 static void place_code(struct scene *s, u64 edge, u64 gva)
 {
 	virt_pg_map(s->vm, edge - PAGE_SIZE, SCENE_CODE_GPA);
@@ -168,7 +168,7 @@ static const char *lacks_canonical_edge(void)
 	return scene_has_five_levels() ? "the library maps nothing at the edge of 57 bits" : NULL;
 }
 
-/* Each store's next instruction faults, and the handler returns for it. */
+/* The instruction after each store faults, and the handler returns from the code. */
 static void check_faults(struct scene *s)
 {
 	struct scene_log *log = addr_gva2hva(s->vm, (u64)&guest_scene_log);
@@ -178,7 +178,7 @@ static void check_faults(struct scene *s)
 }
 
 #define RINGS_AS_KNOWN	.decode = DECODE_NEVER, .rings = { 1 }, SCENE_LOG(SCENE_VALUE)
-/* KVM remembers code of one page. */
+/* KVM doesn't remember code that crosses into another page. */
 #define RINGS_UNKNOWN	.is_never_known = true, .decodes = 1, .rings = { 1 },	\
 			SCENE_LOG(SCENE_VALUE)
 

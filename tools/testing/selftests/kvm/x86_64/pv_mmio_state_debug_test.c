@@ -8,7 +8,7 @@
 #define DR6_HITS	0xf
 #define DR6_BS		BIT(14)
 #define DR7_EXECUTE(n)	BIT(1 + 2 * (n))
-/* DR0, on a write of 4 bytes. */
+/* DR0 breaks on a write of 4 bytes. */
 #define DR7_WRITE_0	(DR7_EXECUTE(0) | 0xdul << 16)
 
 static u64 read_dr6(void)
@@ -57,7 +57,7 @@ static void guest_single_step(void)
 	ring_once(RFLAGS_TF);
 }
 
-/* A breakpoint that nothing hits. */
+/* Sets a breakpoint that nothing hits. */
 static void guest_break_elsewhere(void)
 {
 	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
@@ -92,7 +92,7 @@ static void guest_break_owned(void)
 	ring_once(0);
 }
 
-/* The handler returns with RFLAGS.RF; that must not outlive the store. */
+/* The handler returns with RFLAGS.RF set, which the store must clear. */
 static void guest_break_on_both(void)
 {
 	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
@@ -148,7 +148,7 @@ static void vmm_breaks_on_data(struct scene *s, u64 stage)
 	set_guest_debug(s, MMIO_GPA, DR7_WRITE_0);
 }
 
-/* Nothing is armed: it is the VMM's being a debugger that counts. */
+/* No breakpoint is armed: that the VMM debugs at all must be enough. */
 static void vmm_debugs(struct scene *s, u64 stage)
 {
 	struct kvm_guest_debug debug = {
@@ -175,7 +175,7 @@ static void vmm_steps(struct scene *s, u64 stage)
 	vcpu_guest_debug_set(s->vcpu, &debug);
 }
 
-/* Log it, and let the guest go on undisturbed. */
+/* Logs the exit, and lets the guest go on without breakpoints. */
 static bool log_break(struct scene *s)
 {
 	struct kvm_run *run = s->vcpu->run;
@@ -202,7 +202,7 @@ static bool log_steps(struct scene *s)
 	return run->debug.arch.pc == (u64)guest_popf_insn;
 }
 
-/* QEMU 7.2 takes a guest's breakpoints for its own until it leaves DR7. */
+/* QEMU 7.2 confuses a guest's breakpoints with the host's while they are in DR7. */
 static const char *lacks_breakpoints(void)
 {
 	u32 eax, signature[3];
@@ -222,17 +222,17 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1 }, SCENE_LOG((u64)guest_popf_end, DR6_BS) },
 	{ "guest has a breakpoint elsewhere", guest_break_elsewhere, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 } },
-	{ "guest has a breakpoint behind the store", guest_break_behind, handle_debug,
+	{ "guest has a breakpoint after the store", guest_break_behind, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 }, SCENE_LOG((u64)guest_popf_end, 1),
 	  NEEDS_BREAKPOINTS },
-	{ "guest has a breakpoint behind the store, exit in between", guest_break_behind_exit,
+	{ "guest has a breakpoint after the store, exit in between", guest_break_behind_exit,
 	  handle_debug, .decode = DECODE_ALWAYS, .rings = { 1 },
 	  SCENE_LOG((u64)guest_popf_end, 1),
 	  NEEDS_BREAKPOINTS },
 	{ "guest arms a breakpoint in registers that it owns", guest_break_owned, handle_debug,
 	  .rings = { 2 }, SCENE_LOG((u64)guest_popf_end, 1),
 	  NEEDS_BREAKPOINTS },
-	{ "guest has breakpoints on the store and behind it", guest_break_on_both, handle_debug,
+	{ "guest has breakpoints on the store and after it", guest_break_on_both, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 },
 	  SCENE_LOG((u64)guest_popf_insn, 1, (u64)guest_popf_end, 2),
 	  NEEDS_BREAKPOINTS },
@@ -245,7 +245,7 @@ static const struct scene_case scenes[] = {
 	{ "VMM has a breakpoint on the store", guest_plain, handle_debug, vmm_breaks_on_store,
 	  log_break, .rings = { 1 },
 	  NEEDS_BREAKPOINTS },
-	{ "VMM has a breakpoint behind the store", guest_plain, handle_debug, vmm_breaks_behind,
+	{ "VMM has a breakpoint after the store", guest_plain, handle_debug, vmm_breaks_behind,
 	  log_break, .decode = DECODE_ALWAYS,
 	  NEEDS_BREAKPOINTS },
 	{ "VMM has a breakpoint on the doorbell", guest_plain, handle_debug, vmm_breaks_on_data,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The store next to an interrupt, under reset, and while the VMM changes its
- * mind.
+ * The store next to an interrupt, after INIT, and while the VMM switches the
+ * feature on and off.
  */
 #include <pthread.h>
 
@@ -22,7 +22,7 @@ static void handle_irq(struct scene *s)
 	vm_install_exception_handler(s->vm, SCENE_VECTOR, guest_log_irq);
 }
 
-/* The interrupt takes the signals. */
+/* From now on the irqfd consumes the signals. */
 static void doorbell_interrupts(struct scene *s, u64 stage)
 {
 	scene_connect_irq(s);
@@ -52,7 +52,7 @@ static void guest_behind_movss(void)
 	GUEST_DONE();
 }
 
-/* An interrupt comes just ahead of the store, and its stack is device memory. */
+/* An interrupt comes just before the store, and its stack is device memory. */
 #define STACK_OFFSET	0x810
 #define PUSHED_OFFSET	(STACK_OFFSET - 8)
 
@@ -68,7 +68,7 @@ static void guest_stack_is_mmio(void)
 	guest_store_stack(MMIO_GPA, SCENE_VALUE, (u64)&stack[32]);
 	GUEST_SYNC(SCENE_KNOWN);
 
-	/* KVM has to know that page as MMIO, or else it decodes anyway. */
+	/* KVM has to know that this page is MMIO, or it would decode anyway. */
 	WRITE_ONCE(*(u32 *)FAR_GPA, SCENE_VALUE);
 
 	x2apic_write_reg(APIC_ICR, APIC_DEST_SELF | APIC_INT_ASSERT | SCENE_VECTOR);
@@ -82,7 +82,7 @@ static void bells_at_stack(struct scene *s, u64 stage)
 	scene_set_bell(s, 1, FAR_GPA + PUSHED_OFFSET, 4, 0);
 }
 
-/* An INIT to oneself: the VMM then has the code changed and starts it anew. */
+/* The vCPU sends itself an INIT; the VMM then changes the code and restarts it. */
 static void guest_init_self(void)
 {
 	x2apic_enable();
@@ -107,7 +107,7 @@ static void save_before_init(struct scene *s, u64 stage)
 	vcpu_regs_get(s->vcpu, &regs_before_init);
 }
 
-/* KVM can't fetch code at the reset vector: that is where INIT shows. */
+/* KVM can't fetch code at the reset vector, so INIT leads to an exit. */
 static bool restart_behind_init(struct scene *s)
 {
 	if (s->vcpu->run->exit_reason == KVM_EXIT_IO || s->result.host.nr > 1)
@@ -121,7 +121,7 @@ static bool restart_behind_init(struct scene *s)
 	return true;
 }
 
-/* The same from the outside: the VMM sets registers of a vCPU that ran. */
+/* The same without INIT: the VMM sets the registers of a vCPU that has run. */
 static void restart_by_registers(struct scene *s, u64 stage)
 {
 	save_before_init(s, stage);
@@ -175,17 +175,17 @@ static void stop_switching_feature(struct scene *s)
 static const struct scene_case scenes[] = {
 	{ "doorbell interrupts the guest", guest_interrupts_on, handle_irq, doorbell_interrupts,
 	  SCENE_LOG((u64)guest_popf_end) },
-	{ "doorbell interrupts the guest, behind sti", guest_behind_sti, handle_irq,
+	{ "doorbell interrupts the guest, after sti", guest_behind_sti, handle_irq,
 	  doorbell_interrupts, .decode = DECODE_ALWAYS, .only_tdp_tells = true,
 	  SCENE_LOG((u64)guest_sti_end) },
-	{ "doorbell interrupts the guest, behind mov to SS", guest_behind_movss, handle_irq,
+	{ "doorbell interrupts the guest, after mov to SS", guest_behind_movss, handle_irq,
 	  doorbell_interrupts, .decode = DECODE_ALWAYS, .only_tdp_tells = true,
 	  SCENE_LOG((u64)guest_movss_end) },
 	{ "interrupt's stack is at a doorbell", guest_stack_is_mmio, handle_irq, bells_at_stack,
 	  .decode = DECODE_ALWAYS, .any_rings = true, .any_log = true },
-	{ "other code behind INIT", guest_init_self, scene_tell_values, save_before_init,
+	{ "other code after INIT", guest_init_self, scene_tell_values, save_before_init,
 	  restart_behind_init, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
-	{ "other code behind KVM_SET_REGS", guest_init_self, scene_tell_values,
+	{ "other code after KVM_SET_REGS", guest_init_self, scene_tell_values,
 	  restart_by_registers, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
 	{ "switched on and off meanwhile", guest_store_often, NULL, start_switching,
 	  .finish = stop_switching_feature, .rings = { NR_RACING_STORES } },

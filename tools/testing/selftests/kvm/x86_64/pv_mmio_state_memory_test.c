@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What else is at the address: RAM, the local APIC, a coalesced zone.
+ * Something else is at the address: RAM, the local APIC, a coalesced zone.
  */
 #include "apic.h"
 #include "pv_mmio_scene.h"
@@ -26,7 +26,7 @@ static void far_bell(struct scene *s)
 	scene_set_bell(s, 1, FAR_GPA, 4, 0);
 }
 
-/* The other doorbell makes the place known again, with the new memslots. */
+/* Stores to the other doorbell make the place known again, with the new memslots. */
 static void guest_other_bell_first(void)
 {
 	int i;
@@ -44,7 +44,7 @@ static void log_rings(struct scene *s)
 	scene_log(&s->result.host, eventfd_take(s->bells[0]));
 }
 
-/* RAM for one store, and none for the next. */
+/* Adds RAM for two stores, and removes it for the next one. */
 static void add_and_remove_ram(struct scene *s, u64 stage)
 {
 	static u32 *ram;
@@ -143,7 +143,7 @@ static void zone_after_known(struct scene *s, u64 stage)
 	register_zone(s);
 }
 
-/* How many stores the zone took. */
+/* Logs how many stores the zone got. */
 static void log_zone(struct scene *s)
 {
 	struct kvm_coalesced_mmio_ring *ring;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the guest's page tables make of the store.
+ * Page tables of the guest that change the effect of the store.
  */
 #include "pv_mmio_scene.h"
 
 #define ALIAS_GVA	SCENE_USER_GVA
-#define CROSS_GVA	0xd1200000ul	/* a page of RAM, then MMIO_GPA */
-/* The page's number, times the size of a PTE, is the offset in the page. */
+#define CROSS_GVA	0xd1200000ul	/* maps a page of RAM, then MMIO_GPA */
+/* The offset in this page is also that of the page's PTE in its table. */
 #define WALK_GVA	(0xd1400000ul + 0x10 * PAGE_SIZE + 0x10 * sizeof(u64))
 #define WALK_OFFSET	(WALK_GVA % PAGE_SIZE)
-#define FAR_CODE_GVA	(BIT(39) | SCENE_CODE_GVA)	/* not by the first top-level entry */
+#define FAR_CODE_GVA	(BIT(39) | SCENE_CODE_GVA)	/* mapped by another top-level entry */
 #define CR0_WP		BIT(16)
 
 static void set_cr0(u64 cr0)
@@ -43,7 +43,7 @@ static void make_read_only(struct scene *s)
 	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
 }
 
-/* The first page is RAM: the CPU faults for the second, at another offset. */
+/* The first page is RAM, so the fault is at the second page, at another offset. */
 static void guest_store_across(void)
 {
 	guest_learn_popf();
@@ -62,18 +62,18 @@ static void log_ram(struct scene *s)
 }
 
 /*
- * The CPU reads the PTE from a doorbell that has the offset of the store.
- * Stock KVM takes the address of the fault for that of the store, and rings.
+ * The CPU reads the PTE from a doorbell at the same offset as the store's.  Stock
+ * KVM takes the address of the fault for that of the store, and rings.
  */
 static void guest_walk_mmio(void)
 {
 	guest_learn_popf();
-	/* The first may only make KVM notice that the page is MMIO. */
+	/* The first store may only make KVM notice that the page is MMIO. */
 	guest_store_popf(WALK_GVA, SCENE_VALUE, X86_EFLAGS_FIXED);
 	guest_store_and_done(WALK_GVA);
 }
 
-/* Then the guest gets a fault, with any kind of store. */
+/* Without nested paging, the guest gets a page fault, whether served or emulated. */
 static const char *lacks_tdp(void)
 {
 	return kvm_is_tdp_enabled() ? NULL : "KVM shadows no page table that is a device's";
@@ -112,7 +112,7 @@ static void guest_remap_code(void)
 	GUEST_DONE();
 }
 
-/* The CPU sets a bit in the page's entry, and the code stays. */
+/* The CPU sets the dirty bit in the page's PTE, but the code doesn't change. */
 static void guest_make_dirty(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GVA);
@@ -121,7 +121,7 @@ static void guest_make_dirty(void)
 	GUEST_DONE();
 }
 
-/* As of another process: the kernel's code is mapped by the same entry. */
+/* Like another process's table: the kernel's code is mapped by the same entry. */
 static u64 make_copied_root(struct scene *s)
 {
 	u64 root = vm_alloc_page_table(s->vm);
@@ -140,7 +140,7 @@ static void copy_root(struct scene *s)
 	copy_other_root(s);
 }
 
-/* The copy's first entry, which maps all that is below 512 GiB or more. */
+/* The first entry of the copied table, which maps the first 512 GiB, or 256 TiB. */
 static u64 guest_other_entry;
 
 static void copy_root_to_change(struct scene *s)
@@ -149,7 +149,7 @@ static void copy_root_to_change(struct scene *s)
 
 	make_other_tables(s);
 	guest_other_entry = *(u64 *)addr_gpa2hva(s->vm, guest_other_cr3s[0]);
-	/* Neither is in the copies of tables. */
+	/* The copied tables were made before, and have neither of these. */
 	root = make_copied_root(s);
 	virt_pg_map(s->vm, ALIAS_GVA, root);
 	guest_other_cr3s[0] = root;
@@ -183,7 +183,7 @@ static void map_far_code(struct scene *s)
 	virt_pg_map(s->vm, FAR_CODE_GVA, SCENE_CODE_GPA);
 }
 
-/* Five levels, with other code; the entry that four began with is there, unused. */
+/* Adds a fifth level with other code; the entry used so far stays, but maps elsewhere. */
 static void vmm_adds_a_level(struct scene *s, u64 stage)
 {
 	u64 *pml4e = scene_pte(s, FAR_CODE_GVA, PG_LEVEL_512G);

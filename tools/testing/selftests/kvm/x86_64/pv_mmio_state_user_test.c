@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What user space may do, where hardware doesn't say that it stored: it runs
- * code by a translation that is in the TLB only, of the page that it may not
- * write to.  KVM's emulator asks hardware for the address and no page table for
- * permission, so it does the store; but without decoding, none must be done.
+ * User space must not ring where it may not write.  On hardware that doesn't tell
+ * a store from a load, it can run a load through a stale TLB entry while its page
+ * tables already map a known store there.  KVM's emulator takes the address from
+ * hardware, asks no page table for permission, and does the store.  But KVM must
+ * not do it without decoding.
  */
 #include "pv_mmio_scene.h"
 
 #define ALIAS_GVA	SCENE_USER_GVA
 #define PTES_GVA	0xd1800000ul
-/* In both pages of code, where neither stores nor loads are. */
+/* In both pages of code, a ret without a store or load. */
 #define RET_OFFSET	0x100
 #define LOAD_RET	"\x8b\x02\xc3"
 #define PKEY		1ul
@@ -29,7 +30,7 @@ static void enter_user_mode(struct scene *s)
 	sregs_set_user_mode(&sregs);
 	vcpu_sregs_set(s->vcpu, &sregs);
 	vcpu_regs_get(s->vcpu, &regs);
-	/* How the guest talks to its VMM is port I/O. */
+	/* The guest talks to its VMM by port I/O. */
 	regs.rflags |= RFLAGS_IOPL;
 	vcpu_regs_set(s->vcpu, &regs);
 }
@@ -84,8 +85,8 @@ static const char *lacks_pku_or_stale_entries(void)
 }
 
 /*
- * The second page of code, with the load.  The TLB that would have the first one
- * is empty after an exit, on all of these machines.
+ * Maps the second page of code, with the load.  On all of these machines an exit
+ * to the VMM empties the TLB, so there is no need to flush the first page.
  */
 static void vmm_maps_load(struct scene *s, u64 stage)
 {
@@ -93,8 +94,8 @@ static void vmm_maps_load(struct scene *s, u64 stage)
 }
 
 /*
- * The CPU loads, by its TLB; the tables have the store there by then.  All pages
- * are touched before, as an exit would empty the TLB.
+ * The CPU's TLB still maps the load, when the tables map the store again.  An exit
+ * would empty the TLB, so all pages are touched before.
  */
 static void load_where_store_is(u64 gva)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells can be seen at work: statistics of the vCPU for each way to ring
- * and each reason to leave a store to the emulator, and a tracepoint.
+ * Doorbells are observable: the vCPU has statistics for each way to ring and each
+ * reason to leave a store to the emulator, and there is a tracepoint.
  */
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -29,7 +29,7 @@ static const char * const stat_names[] = {
 #define NR_STATS	ARRAY_SIZE(stat_names)
 #define MAX_COUNTS	4
 
-/* What the runs of a case add, in sum, to a statistic or, with @other, to two. */
+/* What all runs of a case together add to a statistic, or to the sum of two. */
 struct count {
 	const char *name, *other;
 	u64 nr;
@@ -51,12 +51,12 @@ struct count {
 static const struct stats_case {
 	struct access_case access;
 	bool turned_off, is_hypercall;
-	/* The place is that of a store of EAX which KVM has learned. */
+	/* At this place KVM has learned a store of EAX. */
 	bool known;
 	bool in_shadow;
-	/* Any other statistic of stat_names stands still. */
+	/* No other statistic of stat_names may change. */
 	struct count counts[MAX_COUNTS];
-	/* How often the tracepoint fires, and what it says of some of the runs. */
+	/* How often the tracepoint fires, and text that must be among its lines. */
 	int lines;
 	const char *traced[2];
 } cases[] = {
@@ -87,7 +87,7 @@ static const struct stats_case {
 				 { STORE_EXIT, 1, FAR_GPA, (VALUE >> 24) & 0xff } } },
 	  .known = true, .counts = { EMULATED(NR_RUNS), DECLINED("address", NR_RUNS) },
 	  .lines = NR_RUNS, .traced = { "declined: address" } },
-	/* It's known, and not learned once more for having been declined. */
+	/* A known place isn't learned again only because KVM declined a store there. */
 	{ .access = { .name = "shadow of sti", CODE("\xfb" STORE4), .exits = EXIT4,
 		      .rflags_after = RFLAGS_IF },
 	  .counts = { EMULATED(NR_RUNS), LEARNED(1), DECLINED("state", NR_RUNS - 1) },
@@ -153,7 +153,7 @@ static void learn_place(struct case_vm *cvm, u64 gpa)
 	TEST_ASSERT(run_case(cvm, &c), "a plain store must work");
 }
 
-/* Places of one case and of both its turns lie where no other's do. */
+/* Each case that needs a known place gets its own, also when it's run again. */
 static u64 choose_place(const struct stats_case *sc)
 {
 	static u64 nr_known;
@@ -196,7 +196,7 @@ static void run_stats_case(struct case_vm *cvm, const struct stats_case *sc)
 	compare_stats(before, after, sc);
 }
 
-/* One that runs where no code was before, and what a single statistic says of it. */
+/* Runs an access at a new place, and compares one statistic. */
 static void run_counted(struct case_vm *cvm, const char *stat, const struct access_case *access,
 			u64 expected)
 {
@@ -224,9 +224,9 @@ static void test_port(struct case_vm *cvm)
 }
 
 /*
- * VMX looks for a length of 0 first, and KVM knows the place from its first
- * run on.  It takes the length of a plain store from there; that of all else is
- * known to hardware only, and not to another hypervisor.
+ * On VMX, KVM looks for length 0 first.  To skip the instruction, it needs its
+ * length: that of a plain store at a place it knows, else the one that hardware
+ * tells, which isn't reliable under another hypervisor.
  */
 static void test_length0(struct case_vm *cvm)
 {
@@ -247,7 +247,7 @@ static void test_length0(struct case_vm *cvm)
 		    is_vmx && !this_cpu_has(X86_FEATURE_HYPERVISOR) ? NR_RUNS - 1 : 0);
 }
 
-/* True if the file took it. */
+/* Returns whether the write succeeded. */
 static bool write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_TRUNC);
@@ -264,7 +264,7 @@ static bool trace_starts(void)
 	return write_file(EVENT "/enable", "1");
 }
 
-/* How many lines of a file say both. */
+/* How many lines of a file contain both texts. */
 static int lines_with(const char *path, const char *text, const char *more)
 {
 	FILE *file = fopen(path, "r");
@@ -283,7 +283,7 @@ static int trace_lines(const char *text)
 	return lines_with(TRACEFS "/trace", "kvm_pv_mmio: ", text);
 }
 
-/* perf and trace-cmd print what this says, and know none of the kernel's names. */
+/* perf and trace-cmd print by this format, and don't know the kernel's constants. */
 static void test_format(void)
 {
 	case_begin("format");
@@ -300,10 +300,10 @@ static void run_traced(struct case_vm *cvm, const struct stats_case *sc)
 
 	if (is_skipped(sc))
 		return;
-	/* Those that made it known. */
+	/* The runs that make the place known are traced, too. */
 	if (sc->known)
 		lines += NR_RUNS;
-	/* Opening it for writing empties the trace. */
+	/* Opening the trace for writing empties it. */
 	write_file(TRACEFS "/trace", "\n");
 	run_stats_case(cvm, sc);
 	case_expect(trace_lines("vcpu 0 "), lines, "the lines of the trace");
@@ -312,7 +312,7 @@ static void run_traced(struct case_vm *cvm, const struct stats_case *sc)
 	ksft_test_result(case_passed(), "%s, traced\n", sc->access.name);
 }
 
-/* Those that aren't emulated are to be seen there, too. */
+/* The kvm_mmio tracepoint must also show stores that aren't emulated. */
 static void test_mmio_event(struct case_vm *cvm)
 {
 	struct access_case c = {

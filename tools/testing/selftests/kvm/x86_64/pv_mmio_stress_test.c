@@ -3,9 +3,9 @@
  * vCPUs ring while all changes around them, see pv_mmio_stress/stress.h: every
  * doorbell that had to signal did, exactly once, and none after its removal.
  *
- * -s SEED   the same changes if not told; threads make no two runs the same, though
- * -t SECS   for how long; it takes longer until each kind of change happened a
- *           few times, and until each doorbell met all that it can meet
+ * -s SEED   which changes (default: always the same, though threads run differently)
+ * -t SECS   for how long at least; it goes on until each kind of change happened
+ *           a few times, and until each doorbell met all that it can meet
  */
 #include <signal.h>
 #include <time.h>
@@ -16,7 +16,7 @@
 /* A vCPU that hangs ends the whole test. */
 #define EXTRA_SECONDS	300
 #define MIN_RESETS	4
-/* After how many times the least number of changes it gives up on what wasn't met. */
+/* It gives up on states not met after so many times the least number of changes. */
 #define PATIENCE	32
 
 static struct stress stress;
@@ -69,7 +69,7 @@ static u64 count_checks(void)
 	return sum;
 }
 
-/* All that chance could leave out. */
+/* All that depends on chance has happened. */
 static bool all_met(void)
 {
 	return stress_has_met_all(&stress) && count_checks() && READ_ONCE(stress.interrupts);
@@ -97,7 +97,7 @@ static void run_threads(void)
 	while (now() - start < seconds)
 		usleep(10000);
 
-	/* Some of them wait for rings, so the vCPUs stop last. */
+	/* Some of these threads wait for rings, so the vCPUs stop last. */
 	WRITE_ONCE(stress.stop, true);
 	for (i = 0; i < NR_DISTURBERS; i++)
 		pthread_join(stress_disturbers[i].thread, NULL);
@@ -158,7 +158,7 @@ static void check_mistakes(void)
 	ksft_test_result(!mistakes, "what doesn't change has its effect\n");
 }
 
-/* Or else not all was tested. */
+/* Without this, the test wouldn't have tested everything. */
 static void check_coverage(void)
 {
 	stress_print_missing(&stress);
@@ -174,7 +174,7 @@ static void check_stores_off(void)
 		wrong += stress.threads[i].wrong_checks;
 	printf("# %lu exits with stores off\n", checks);
 	if (wrong)
-		ksft_print_msg("ahead of %lu exits some were served\n", wrong);
+		ksft_print_msg("before %lu exits some were served\n", wrong);
 	ksft_test_result(checks && !wrong, "stores are left to the emulator while off\n");
 }
 

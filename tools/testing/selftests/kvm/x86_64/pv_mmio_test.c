@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Plain stores to devices: KVM decodes each once for a place in the guest's
- * code and serves it without from then on, and guest and VMM must see what they
- * would have seen otherwise.  What only looks like one is decoded each time.
+ * Plain stores to devices: KVM decodes the first at each place in the guest's code
+ * and serves all others without decoding.  Guest and VMM must not notice.  What
+ * only looks like a plain store is decoded each time.
  */
 #include "pv_mmio/cases.h"
 
@@ -12,7 +12,7 @@ struct suite {
 	const char *suffix;
 };
 
-/* What's served otherwise is decoded then; upstream has a shortcut for length 0. */
+/* With the feature off, all is decoded; but upstream has a shortcut for length 0. */
 static void expect_decode(struct access_case *c)
 {
 	if (c->decode == DECODE_NEVER)
@@ -29,7 +29,7 @@ static void run_and_report(struct suite *s, struct access_case *c, u32 width)
 		expect_decode(c);
 	snprintf(name, sizeof(name), width ? "%u-byte " : "", width);
 	snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s%s", c->name, s->suffix);
-	/* What was in vain before shall not keep KVM from learning this. */
+	/* KVM may have given up on places after failures, and must learn this one. */
 	case_vm_forget(&s->cvm);
 	ksft_test_result(run_case(&s->cvm, c), "%s\n", name);
 }
@@ -40,7 +40,7 @@ static void fill_register(__u64 *reg, u64 value)
 		*reg = value;
 }
 
-/* What the case leaves open. */
+/* Sets the registers that the case leaves open. */
 static void fill_registers(struct access_case *c)
 {
 	__u64 *extended = &c->regs.r8;
@@ -142,7 +142,7 @@ static void test_kernel_device(struct case_vm *cvm)
 	};
 
 	fill_registers(&c);
-	/* Nothing was there yet. */
+	/* The first runs make KVM notice that this page is MMIO. */
 	run_case(cvm, &c);
 	c.decode = DECODE_NEVER;
 	c.is_served = true;
@@ -183,7 +183,7 @@ static void test_single_step(void)
 	u64 rip, decodes;
 	int i;
 
-	/* A VM of its own: nobody else shall meet what this leaves there. */
+	/* This gets its own VM, because stepping can leave a pending exception. */
 	case_vm_create(&cvm, NULL);
 	rip = case_place_code(&cvm, &c);
 	fill_registers(&c);
@@ -202,7 +202,7 @@ static void test_single_step(void)
 	ksft_test_result(case_passed(), "store, single-stepped by the VMM\n");
 }
 
-/* The same place, off and on: what KVM knew of it, it knows again. */
+/* Off and on again at the same place: KVM still knows it. */
 static void test_switch(struct case_vm *cvm)
 {
 	struct access_case c = {
@@ -287,12 +287,12 @@ int main(void)
 	vm_enable_cap(s.cvm.vm, KVM_CAP_X86_PV_MMIO, 0);
 	run_suite(&s, false, ", turned off");
 	vm_enable_cap(s.cvm.vm, KVM_CAP_X86_PV_MMIO, 1);
-	/* Places that were known before would want the same room. */
+	/* The places known so far would take up room for the new ones. */
 	case_vm_forget(&s.cvm);
 	run_suite(&s, true, ", turned on again");
 	case_vm_free(&s.cvm);
 
-	/* It's no feature that a guest sees. */
+	/* KVM must serve stores even if CPUID hides the feature from the guest. */
 	case_vm_create(&s.cvm, &feature);
 	run_suite(&s, true, ", hidden by CPUID");
 	case_vm_free(&s.cvm);

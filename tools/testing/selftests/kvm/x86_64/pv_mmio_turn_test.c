@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A doorbell turns around right after the world switch: the guest goes on before
- * the rest of KVM has seen the exit.  Nothing that waits for this CPU, for the
- * vCPU or for somebody who watches may wait longer for that.
+ * A doorbell turns around right after the world switch: KVM enters the guest again
+ * before the rest of KVM has seen the exit.  That must not delay anything that
+ * waits for the CPU or the vCPU, nor hide exits from who traces them.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -17,9 +17,9 @@
 #define LENGTH0_GPA	0xd0001000ul
 #define BELL_PORT	0x2000
 #define NR_RINGS	256
-/* Of each ring that turns, so many may not: the host's own interrupts come by. */
+/* Some rings may not turn, because the host's own interrupts come in between. */
 #define MAY_NOT_TURN	(NR_RINGS / 2)
-/* As often as a guest may ring before an interrupt that is due must have come. */
+/* The guest may ring so often before an interrupt that is due has come. */
 #define MANY_RINGS	4000000
 #define TIMER_TICKS	100000
 #define VECTOR		0x40
@@ -33,7 +33,7 @@ static const char * const way_names[NR_WAYS] = {
 	"store", "store to length 0", "hypercall", "out",
 };
 
-/* What the guest is told, and what its handler notes. */
+/* What the host tells the guest, and what the guest's handler counts. */
 static enum way way;
 static u64 nr_rings, nr_interrupts;
 static u32 guest_pkru;
@@ -58,7 +58,7 @@ static __always_inline void ring(enum way by)
 			     : : "a"(0), "d"(BELL_PORT) : "memory");
 }
 
-/* Each round lets the host look. */
+/* The guest stops after each round, so that the host can read statistics. */
 static void guest_rings(void)
 {
 	u64 i;
@@ -76,7 +76,7 @@ static void handle_interrupt(struct ex_regs *regs)
 	xapic_write_reg(APIC_EOI, 0);
 }
 
-/* A timer must end although the guest never does anything but ring. */
+/* A timer must expire although the guest does nothing but ring. */
 static void guest_waits_for_timer(void)
 {
 	u64 i, timer, seen;
@@ -97,8 +97,8 @@ static void guest_waits_for_timer(void)
 }
 
 /*
- * The eventfd's waiter sends this vCPU an interrupt: it comes before the next ring.
- * QEMU's VMRUN now and then delivers one twice, see TESTING.md.
+ * The doorbell's eventfd is an irqfd for this vCPU: the interrupt must come before
+ * the next ring.  QEMU's VMRUN now and then delivers one twice, see TESTING.md.
  */
 static void guest_is_interrupted(void)
 {
@@ -161,7 +161,7 @@ static void tell(struct turn_vm *tvm, enum way by, u64 rings)
 	sync_global_to_guest(tvm->vm, guest_pkru);
 }
 
-/* What the guest's next ucall is. */
+/* Runs to the guest's next ucall, and returns it. */
 static u64 run(struct turn_vm *tvm)
 {
 	struct ucall uc;
@@ -176,7 +176,7 @@ static u64 run(struct turn_vm *tvm)
 	return uc.cmd;
 }
 
-/* The bells of one round, and how many of them turned. */
+/* Counts the rings of one round, and how many of them turned. */
 static void count_turns(struct turn_vm *tvm, u64 *rings, u64 *turns, u64 *exits)
 {
 	u64 turns_before = read_vcpu_stat(tvm->stats_fd, tvm->turns);
@@ -198,7 +198,7 @@ static bool turns_by(enum way by)
 	return true;
 }
 
-/* The first round makes KVM know the code. */
+/* The first round isn't counted: in it, KVM learns the code. */
 static void test_way(enum way by, bool traced)
 {
 	const char *watched = "";
@@ -237,7 +237,7 @@ static bool trace(const char *event, const char *on)
 	return n == 1;
 }
 
-/* Who traces exits or entries has to see all of them. */
+/* With exits or entries traced, the trace has to show all of them. */
 static void test_traced(const char *event)
 {
 	if (!trace(event, "1")) {
@@ -325,8 +325,8 @@ static void start_listener(struct listener *listener)
 }
 
 /*
- * It's waited for by a thread that is more urgent, on the vCPU's own CPU: no IPI
- * tells the CPU, and yet the thread has to run before the guest rings again.
+ * A thread of higher priority waits for the doorbell on the vCPU's own CPU: no IPI
+ * interrupts the CPU, and yet the thread has to run before the guest rings again.
  */
 static void test_listener(void)
 {
@@ -357,7 +357,7 @@ static u32 host_pkru(void)
 	return pkru;
 }
 
-/* The guest's PKRU would say what KVM may read of the VMM's memory. */
+/* With the guest's PKRU loaded, KVM might not be allowed to read the VMM's memory. */
 static void test_pkru(u32 change)
 {
 	u64 rings, turns, exits;

@@ -9,20 +9,20 @@
 #include "doorbell.h"
 
 #define UNKNOWN_HC	0x70766dff
-/* Nobody is there. */
+/* KVM has no device there. */
 #define VMM_PORT	0x1000
-/* The mask of KVM's own PIC. */
+/* The interrupt mask register of KVM's PIC. */
 #define PIC_PORT	0x21
 #define PIC_MASK	0xff
-/* With nothing but a vector, and masked, it does nothing. */
+/* A masked entry with nothing but a vector, which changes nothing. */
 #define LAPIC_LVTERR	0x370
 #define LAPIC_VALUE	0x10010
 
 /*
- * One shape for all, run by guest_access() where it is or as a copy elsewhere:
- * registers are loaded before the first rdtsc, but for the two that rdtsc
- * overwrites, RAX and RDX: these come in R10 and R11.  R12 is where to go on.
- * No fences: an exit serialises.
+ * All accesses have this shape.  guest_access() jumps to it or to a copy of it,
+ * with the registers loaded, but RAX and RDX in R10 and R11, as rdtsc overwrites
+ * these two.  R12 holds the address to return to.  There are no fences, because
+ * an exit serialises.
  */
 #define BUILD_ACCESS_REWRITTEN(name, insn, rewritten)			\
 static void __attribute__((naked)) access_code_##name(void)		\
@@ -51,7 +51,7 @@ static const struct bench_access access_##name = {			\
 BUILD_ACCESS(outw, "outw %%ax, %%dx");
 BUILD_ACCESS(outb, "outb %%al, %%dx");
 BUILD_ACCESS(movw, "movw %%ax, (%%rdx)");
-/* The contract's instruction; movw is what drivers have as it is. */
+/* The contract's instruction; movw below is what drivers are compiled to. */
 BUILD_ACCESS(movw_fast, "movw %%ax, (%%rdx)");
 BUILD_ACCESS(vmcall, "vmcall");
 BUILD_ACCESS(vmmcall, "vmmcall");
@@ -62,7 +62,7 @@ BUILD_ACCESS(movw_sib, "movw %%ax, -0x10000(%%rdx, %%rsi, 2)");
 BUILD_ACCESS(movw_prefixed, ".byte 0x3e\n\tmovw %%ax, (%%rdx)");
 BUILD_ACCESS(movw_load, "movw (%%rdx), %%ax");
 BUILD_ACCESS(xchgw, "xchgw %%ax, (%%rdx)");
-/* movw %ax, (%rdx), with a SIB byte that says so in four ways. */
+/* movw %ax, (%rdx) with a SIB byte, four values of which mean the same. */
 extern const char access_sib_byte[];
 BUILD_ACCESS_REWRITTEN(movw_rewritten, ".byte 0x66, 0x89, 0x04\n"
 				       "access_sib_byte: .byte 0x22", access_sib_byte);
@@ -105,7 +105,7 @@ static const struct bench_case cases[] = {
 	STORE("l2_movw", &access_movw, MMIO, .in_l2 = true),
 	STORE("l2_movw_fast", &access_movw_fast, MMIO, .in_l2 = true),
 
-	/* Stores that ring, in another way than a driver's. */
+	/* Doorbells by stores that drivers don't use. */
 	STORE("movl_imm", &access_movl_imm, MMIO_LONG),
 	STORE("movw_sib", &access_movw_sib, MMIO, .regs.rsi = 0x8000),
 	STORE("movw_user", &access_movw, MMIO, .at_cpl3 = true),

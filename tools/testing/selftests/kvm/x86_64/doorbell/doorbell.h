@@ -23,9 +23,9 @@ struct access_regs {
 struct bench_guest {
 	struct access_regs regs;
 	u64 nr_accesses;
-	u64 stops_every;	/* that many accesses, if not 0 */
-	u64 rewrites_at;	/* a byte of the code, changed before each access; if not 0 */
-	/* Each of a top-level table with the same entries; a single one is not loaded. */
+	u64 stops_every;	/* accesses; 0: never */
+	u64 rewrites_at;	/* if not 0: a byte of the code to change before each access */
+	/* Of top-level tables with the same entries; not loaded if there is only one. */
 	u64 cr3[MAX_ROUND];
 	u32 nr_spaces;
 	u32 nr_places;
@@ -45,7 +45,7 @@ void guest_ring_in_l2(void);
 struct bench_shape {
 	enum bus bus;
 	enum layout layout;
-	u32 count;		/* of ioeventfds */
+	u32 count;		/* number of ioeventfds */
 	u32 spaces, places;
 };
 
@@ -62,23 +62,23 @@ struct bench_vm {
 	int doorbell, bystanders;
 	u64 nr_warmup, nr_samples, nr_accesses;
 	u64 nr_exits, nr_signals, nr_coalesced;
-	u16 slot;		/* where values are stored, and the word of who sleeps */
+	u16 slot;		/* where values are stored, and the word for WAKE */
 	u32 word;
 	struct doorbell_listener listener;
 };
 
-/* From @start to @end; @rewritten is a byte in it. */
+/* The code from @start to @end; @rewritten is a byte in it. */
 struct bench_access {
 	const char *start, *end, *rewritten;
 };
 
 struct bench_case {
 	const char *name;
-	const struct bench_access *access;	/* NULL: this host's hypercall instruction */
+	const struct bench_access *access;	/* NULL: the hypercall instruction of this host */
 	enum bus bus;		/* what the access rings */
 	enum { EXITS_NEVER, EXITS_FOR_STORE, EXITS_FOR_LOAD, EXITS_FOR_OUT } exits;
-	enum { NO_ZONE, MMIO_ZONE, PORT_ZONE } zone;	/* a coalesced one, of the address */
-	/* The value is handed over, too: by KVM, or by the VMM that the access exits to. */
+	enum { NO_ZONE, MMIO_ZONE, PORT_ZONE } zone;	/* a coalesced zone at the address */
+	/* Who stores the value in the slot, KVM or the VMM, and who is signalled. */
 	enum { POSTS_NOTHING, POSTS_AND_SIGNALS, POSTS_ONLY, POSTS_AWAKE, POSTS_ASLEEP,
 	       POSTS_BY_VMM } posts;
 	bool in_l2;
@@ -87,9 +87,9 @@ struct bench_case {
 	bool needs_hc_mmio_write;
 	bool checks_result;
 	s64 result;
-	/* For what leaves no other trace: did KVM's own device get the value? */
+	/* For accesses to KVM's own devices: did the device get the value? */
 	bool (*arrived)(struct bench_vm *b);
-	struct access_regs regs;	/* RBX and RDX: the address is added */
+	struct access_regs regs;	/* the address is added, see addr_in */
 	enum { ADDR_NONE, ADDR_RBX, ADDR_RDX } addr_in;
 };
 
@@ -97,21 +97,21 @@ void bench_vm_create(struct bench_vm *b, const struct bench_shape *shape);
 void bench_vm_free(struct bench_vm *b);
 /* From here on the vCPU is at CPL 3, and may access all that is mapped. */
 void bench_vm_enter_user_mode(struct bench_vm *b);
-/* The code from @start to @end is what the guest runs, at as many places as the VM has. */
+/* Makes the guest run the code from @start to @end, copied to all places of the VM. */
 void bench_vm_place(struct bench_vm *b, const char *start, const char *end);
-/* What the guest loads into CR3 ahead of its last access. */
+/* What the guest loads into CR3 before its last access. */
 u64 bench_vm_last_cr3(struct bench_vm *b);
-/* After so many accesses, the guest stops for the host to look at something; 0 is never. */
+/* After how many accesses the guest stops, for the host to look; 0: never. */
 u64 bench_stops_every(const struct bench_case *c);
-/* All accesses of the case, up to the guest's end; counts what comes of them. */
+/* Runs all accesses of the case to the guest's end, and counts what comes of them. */
 void bench_vm_run(struct bench_vm *b, const struct bench_case *c);
-/* In between, the doorbell is one that posts, if the case says so. */
+/* Between these two, the doorbell is one that posts, if the case says so. */
 void bench_post_start(struct bench_vm *b, const struct bench_case *c);
 void bench_post_stop(struct bench_vm *b, const struct bench_case *c);
 void bench_post_by_vmm(struct bench_vm *b, u16 value);
 /* Whether each access signals the doorbell's eventfd. */
 bool bench_signals(const struct bench_case *c);
-/* So far, as KVM counts them. */
+/* The vCPU's exits so far, as KVM counts them. */
 u64 bench_vm_count_exits(struct bench_vm *b);
 
 #endif /* SELFTEST_KVM_DOORBELL_BENCH_H */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest of doorbell_bench: all accesses of one case, and what lies between them.
+ * The guest of doorbell_bench: all accesses of one case, and what it does in between.
  */
 #include "doorbell.h"
 #include "pv_mmio_l2.h"
 
-/* Of a SIB byte without an index: any scale means the same. */
+/* The scale in a SIB byte; without an index, any scale means the same. */
 #define SIB_SCALE	0x40
 
 struct bench_guest bench_guest;
@@ -14,7 +14,7 @@ u64 guest_nr_rewrites;
 u32 guest_cycles[MAX_ACCESSES];
 u64 guest_rang_at[MAX_ACCESSES];
 
-/* Nothing of this is measured. */
+/* What is done before each access, and isn't measured. */
 static void guest_prepare(const struct bench_guest *g, u32 i, u64 place)
 {
 	u8 *byte = (u8 *)(place + g->rewrites_at);
@@ -28,7 +28,7 @@ static void guest_prepare(const struct bench_guest *g, u32 i, u64 place)
 	WRITE_ONCE(guest_rang_at[i], rdtsc());
 }
 
-/* Runs a copy of what BUILD_ACCESS() made; jumps, because copies are at any distance. */
+/* Runs what BUILD_ACCESS() made.  It jumps by a register, as copies may be far away. */
 static u32 guest_access(const struct access_regs *r, u64 place)
 {
 	register u64 r10 asm("r10") = r->rax;
@@ -62,7 +62,7 @@ void guest_ring(void)
 	GUEST_DONE();
 }
 
-/* The same in L2, which comes to its end by itself. */
+/* The same in L2, which must end by itself, without an exit to L1. */
 void guest_ring_in_l2(void)
 {
 	struct l2_exit exit;

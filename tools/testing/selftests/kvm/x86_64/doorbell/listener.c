@@ -8,7 +8,7 @@
 
 #include "listener.h"
 
-/* The limit on KVM_RUN is a signal, and not for this thread. */
+/* The limit on KVM_RUN is a signal, which must interrupt the vCPU's thread. */
 static void block_signals(void)
 {
 	sigset_t all;
@@ -17,7 +17,7 @@ static void block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
-/* The process may be bound to the vCPU's CPU. */
+/* The thread has inherited the CPU that the vCPU's is bound to, if any. */
 static void go_to_cpu(int cpu)
 {
 	cpu_set_t set;
@@ -60,7 +60,7 @@ static bool is_asleep(pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
 	file = fopen(path, "r");
-	if (!file)	/* It is done. */
+	if (!file)	/* The thread has ended. */
 		return true;
 
 	state = fgets(stat, sizeof(stat), file) ? strrchr(stat, ')') : NULL;

@@ -14,15 +14,15 @@ struct doorbell_listener {
 	pthread_t thread;
 	int eventfd, epoll_fd;
 	pid_t tid;
-	const u64 *rang_at;	/* TSC, ahead of each of the guest's doorbells */
-	u64 nr_rings;		/* that it waits for */
-	u64 nr_wakes;		/* that it has seen */
+	const u64 *rang_at;	/* TSC before each of the guest's doorbells */
+	u64 nr_rings;		/* how many it waits for */
+	u64 nr_wakes;		/* how many it has seen */
 	u32 *ticks;		/* of each, from rang_at until the count is read */
 };
 
 void doorbell_listener_start(struct doorbell_listener *l, int fd, const u64 *rang_at,
 			     u64 nr_rings);
-/* Until it has seen @nr_wakes doorbells, and sleeps again or is done. */
+/* Waits until it has seen @nr_wakes doorbells, and sleeps again or has ended. */
 void doorbell_listener_settle(struct doorbell_listener *l, u64 nr_wakes);
 void doorbell_listener_stop(struct doorbell_listener *l);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells of doorbell_bench that hand over the value: in the place of the one
- * that the VM has, for the time of a case.
+ * Doorbells of doorbell_bench that hand over the value.  One of them replaces
+ * the VM's doorbell for the time of a case.
  */
 #include "doorbell.h"
 

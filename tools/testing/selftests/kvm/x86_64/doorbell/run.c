@@ -53,12 +53,12 @@ static bool serve_exit(struct bench_vm *b, const struct bench_case *c)
 	}
 }
 
-/* Runs the guest until it says @ucall. */
+/* Runs the guest up to its next ucall, which has to be @ucall. */
 static void run_guest_until(struct bench_vm *b, const struct bench_case *c, u64 ucall)
 {
 	int err;
 
-	/* Nothing but KVM_RUN in the loop: it is part of what is measured. */
+	/* The loop does little but KVM_RUN, because it is part of what is measured. */
 	run_limit_start();
 	while (!(err = __vcpu_run(b->vcpu)) && serve_exit(b, c)) {
 		b->nr_exits++;
@@ -91,7 +91,7 @@ static void empty_ring(struct bench_vm *b, const struct bench_case *c)
 	}
 }
 
-/* The guest stops each time until the listener sleeps again, or the ring is empty. */
+/* At each stop of the guest, wait for the listener to sleep, or empty the ring. */
 void bench_vm_run(struct bench_vm *b, const struct bench_case *c)
 {
 	const u64 every = bench_guest.stops_every;

@@ -6,7 +6,7 @@
 #include "doorbell.h"
 #include "pv_mmio_case.h"
 
-/* Where Linux has its modules.  Each copy of the code has a slot of its own there. */
+/* Where Linux has its modules.  Each copy of the code lies in its own slot. */
 #define PLACES_GVA	0xffffffffc0000000ul
 #define PLACES_SIZE	(8ul << 20)
 #define PLACE_SIZE	128ul
@@ -14,7 +14,7 @@
 #define PTES_PER_TABLE	512
 #define PCID_NO_FLUSH	BIT_ULL(63)
 
-/* The last one registered is the doorbell, or all are bystanders. */
+/* The last one registered is the doorbell, unless the case has none. */
 static void register_ioeventfds(struct bench_vm *b)
 {
 	const struct bench_shape *s = &b->shape;
@@ -31,7 +31,7 @@ static void register_ioeventfds(struct bench_vm *b)
 		virt_pg_map(b->vm, b->addr, b->addr);
 }
 
-/* So that the listener can take the guest's time for its own. */
+/* Lets the listener compare the guest's time with its own. */
 static void share_tsc(struct kvm_vcpu *vcpu)
 {
 	u64 offset = 0;
@@ -40,8 +40,8 @@ static void share_tsc(struct kvm_vcpu *vcpu)
 }
 
 /*
- * As functions of a kernel lie: over many pages, at no regular distance, and aligned
- * to nothing.  The numbers of slots are pseudo-random and come back after NR_SLOTS only.
+ * Places lie like the functions of a kernel: in many pages, at irregular distances,
+ * unaligned.  Slot numbers are pseudo-random, and repeat after NR_SLOTS only.
  */
 static void make_places(struct bench_vm *b)
 {
@@ -83,8 +83,8 @@ static void enable_pcid(struct bench_vm *b)
 }
 
 /*
- * As Linux' processes have them: top-level tables of their own, with the same
- * entries for the kernel.  Nothing new may be mapped after this.
+ * Like processes of Linux, each has its own top-level table, with the same entries
+ * for the kernel.  Nothing new may be mapped after this.
  */
 static void make_spaces(struct bench_vm *b)
 {
@@ -104,9 +104,9 @@ static void make_spaces(struct bench_vm *b)
 }
 
 /*
- * Everything is to lie in memslot 0, as it does in other VMs, because KVM takes longer
- * to find its way among several.  The library sizes that slot for the page tables of
- * so many pages: it has two tables for every 512.
+ * Everything has to lie in memslot 0, because with several memslots KVM takes longer
+ * than in the VMs to compare with.  The library adds two page tables to the slot for
+ * every 512 pages that it is asked for, so this asks for enough of them.
  */
 static u64 nr_extra_pages(const struct bench_shape *s)
 {
@@ -164,7 +164,7 @@ void bench_vm_enter_user_mode(struct bench_vm *b)
 	vcpu_sregs_get(b->vcpu, &sregs);
 	sregs_set_user_mode(&sregs);
 	vcpu_sregs_set(b->vcpu, &sregs);
-	/* How the guest ends is port I/O. */
+	/* The guest ends by a ucall, which is port I/O. */
 	b->start.rflags |= RFLAGS_IOPL;
 }
 

@@ -12,12 +12,12 @@
 #define P16(field, value)	{ CAP(field), 2, value }
 #define P32(field, value)	{ CAP(field), 4, value }
 #define BAR(i, value)		{ CONFIG_BAR(i), 4, value }
-/* ID, no next one, length and type. */
+/* The capability's first bytes: ID, no next capability, length and type. */
 #define HEAD		(KVM_PCI_DOORBELL_TYPE << 24 | 28 << 16 | 0x09)
 #define CASE(what, why, ...)	\
 	{ .name = what, .error = KVM_PCI_DOORBELL_##why, .pokes = { __VA_ARGS__ } }
 
-/* Without the port as a way: what the fields from port, isr_port and window_size on hold. */
+/* Ports aren't offered, and the words at port, isr_port and window_size hold these. */
 #define NO_PORT(what, why, port_on, isr_port_on, size)				\
 	CASE(what, why, P8(ways, STORE | CALL), P32(port, port_on),			\
 	     P32(isr_port, isr_port_on), P16(window_size, size))
@@ -26,7 +26,7 @@
 #define CALL	KVM_PCI_DOORBELL_HYPERCALL
 #define PORT	KVM_PCI_DOORBELL_PORT
 
-/* All but the last ones are bad. */
+/* The bad configurations come first, then good ones. */
 static const struct bad_config configs[] = {
 	CASE("no list of capabilities", NONE, { 0x06, 1, 0 }),
 	CASE("empty list", NONE, { 0x34, 1, 0 }),
@@ -110,11 +110,11 @@ static const struct bad_config configs[] = {
 	CASE("last port there is", OK, P16(window, 0xf000), P16(port, 0xffff),
 	     P16(isr_port, 0xfffe)),
 	CASE("first BAR", OK, P8(bar, 0), BAR(0, 0xfe000000)),
-	CASE("BAR behind an upper half that reads like a lower one", OK, P8(bar, 2), BAR(0, 4),
+	CASE("BAR after an upper half that reads like a lower one", OK, P8(bar, 2), BAR(0, 4),
 	     BAR(1, 4), BAR(2, 0xfe000000)),
 };
 
-/* The end of the configuration is the end of readable memory. */
+/* Puts the configuration at the end of readable memory, to catch reads beyond it. */
 static u8 *map_config(void)
 {
 	u8 *page = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -137,7 +137,7 @@ static bool is_sound(const struct kvm_pci_doorbell *bell)
 	return bell->width && !(bell->offset % bell->width);
 }
 
-/* Any bytes: either refused or sound, and nothing read behind the end. */
+/* Random bytes are refused or make sense, and nothing is read beyond their end. */
 static void test_random(u8 *config, report_fn *report)
 {
 	u32 state = 1, taken = 0, unsound = 0, i, n;
@@ -164,7 +164,7 @@ static void test_random(u8 *config, report_fn *report)
 	  .isr_width = 1, .window = start, .window_size = ports }
 #define AT(bell, bell_width, isr) DEVICE(bell, bell_width, isr, WINDOW_PORT, WINDOW_SIZE)
 
-/* One device after the other, all in one machine. */
+/* Devices of one machine claim their ports, in this order. */
 static const struct {
 	const char *name;
 	struct kvm_pci_doorbell bell;
@@ -216,7 +216,7 @@ static void test_address(u8 *config, report_fn *report)
 	kvm_pci_doorbell_find(config, &bell);
 	beyond = kvm_pci_doorbell_address(&bell, BAR_GPA(7), BELL_OFFSET + 1, &address) ==
 		 KVM_PCI_DOORBELL_BAD_OFFSET && !address;
-	report(beyond, "doorbell behind the end of its BAR");
+	report(beyond, "doorbell beyond the end of its BAR");
 }
 
 unsigned int nr_parser_tests(void)

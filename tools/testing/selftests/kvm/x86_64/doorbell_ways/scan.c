@@ -25,7 +25,7 @@ static bool is_root_port(u64 bridge)
 	       (express & 0xff) == 0x10 && (express >> 20 & 0xf) == EXPRESS_ROOT_PORT;
 }
 
-/* How large a BAR is shows in which of its bits can be set. */
+/* The bits of a BAR that can be set tell its size. */
 static u64 measure_bar(u64 device, u32 bar, u64 *start)
 {
 	u32 command = read_config(device, CONFIG_COMMAND);

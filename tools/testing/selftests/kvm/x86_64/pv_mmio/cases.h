@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table of pv_mmio_test: stores that KVM serves without decoding them once
- * it has learned them, and next to them accesses that come close, which it
- * decodes each time.  What a case doesn't say: RAX is VALUE, RDX is MMIO_GPA,
- * and the other registers are as fill_registers() sets them.
+ * The table of pv_mmio_test: stores that KVM serves without decoding once it has
+ * learned them, and similar accesses, which it decodes each time.  Unless a case
+ * says otherwise, RAX is VALUE, RDX is MMIO_GPA, and the other registers are as
+ * fill_registers() sets them.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_TEST_CASES_H
 #define SELFTEST_KVM_PV_MMIO_TEST_CASES_H
@@ -34,7 +34,7 @@
 struct pv_case {
 	enum { AS_GIVEN, EACH_STORE, EACH_LOAD } code;
 	struct access_case access;
-	/* Without nested paging it's decoded: the fault isn't one of MMIO to KVM then. */
+	/* Without nested paging it's decoded, as KVM doesn't see that the fault is MMIO. */
 	bool needs_tdp;
 	/* The emulated Intel CPU drops the interrupt shadow when a page fault exits. */
 	bool in_shadow;
@@ -60,7 +60,7 @@ static const struct pv_case pv_cases[] = {
 	EACH(EACH_LOAD, .name = "load, DATAMATCH", .decode = DECODE_ALWAYS,
 	     .bells = { MATCH(OWN_WIDTH, 0, VALUE) }, .exits = { LOAD(OWN_WIDTH) }),
 
-	/* The value: each register, but RSP and the high bytes; immediates. */
+	/* Values: each register but RSP and the high bytes; immediates. */
 	RINGS("\x48\x89\x1a", 8, OTHER, .name = "store of RBX"),
 	RINGS("\x89\x32", 4, (u32)MMIO_GPA, .name = "store of ESI"),
 	RINGS("\x4c\x89\x02", 8, VALUE + 8, .name = "store of R8"),
@@ -68,7 +68,7 @@ static const struct pv_case pv_cases[] = {
 	RINGS("\x44\x88\x22", 1, LOW(1) + 12, .name = "store of R12B"),
 	RINGS("\x40\x88\x3a", 1, (u8)(OTHER + 7), .name = "store of DIL"),
 	DECODED_RINGS("\x88\x22", 1, 0x77, .name = "store of AH"),
-	/* As DIL would be, which it isn't. */
+	/* With a REX prefix, this would be DIL. */
 	DECODED_RINGS("\x88\x3a", 1, 0xff, .name = "store of BH", .regs.rdi = 0xff),
 	DECODED("\x48\x89\x22", .name = "store of RSP", .bells = { WILDCARD(8, 1) }),
 	DECODED("\x40\x88\x22", .name = "store of SPL", .bells = { WILDCARD(1, 1) }),
@@ -117,7 +117,7 @@ static const struct pv_case pv_cases[] = {
 	RINGS("\x40\x89\x02", 4, LOW(4), .name = "store with an empty REX prefix"),
 	RINGS("\x66\x66\x89\x02", 2, LOW(2), .name = "store with a prefix twice"),
 	RINGS("\x66\x48\x89\x02", 8, VALUE, .name = "8-byte store with the 2-byte store's prefix"),
-	DECODED_RINGS("\x48\x66\x89\x02", 2, LOW(2), .name = "store with REX ahead of a prefix"),
+	DECODED_RINGS("\x48\x66\x89\x02", 2, LOW(2), .name = "store with REX before a prefix"),
 	DECODED_RINGS("\x48\x40\x89\x02", 4, LOW(4), .name = "store with two REX prefixes"),
 	DECODED_RINGS("\x3e\x89\x02", 4, LOW(4), .name = "store with a prefix for DS"),
 	DECODED_RINGS("\x65\x89\x02", 4, LOW(4), .name = "store with a prefix for GS"),
@@ -150,7 +150,7 @@ static const struct pv_case pv_cases[] = {
 	DECODED_RINGS(STORE4, 4, LOW(4), .name = "32-bit code", .mode = CPL0_32BIT),
 	DECODED_RINGS(STORE4, 4, LOW(4), .name = "protected mode", .mode = CPL0_PROTECTED),
 
-	/* What is there, and how wide. */
+	/* What is at the address, and how wide it is. */
 	DECODED(STORE4, .name = "store across a page", .regs.rdx = FAR_GPA - 3,
 		.bells = { { ANY_VALUE, 4, 0, FAR_GPA - 3 } },
 		.exits = { STORE(3, FAR_GPA - 3, LOW(4) & 0xffffff),
@@ -181,11 +181,11 @@ static const struct pv_case pv_cases[] = {
 	       .bells = { WILDCARD(2, 0), WILDCARD(4, 1), WILDCARD(8, 0) }),
 	EACH_SERVED(.name = "store, DATAMATCH hits", .bells = { MATCH(OWN_WIDTH, 1, VALUE) }),
 	EACH_SERVED(.name = "store, wildcard", .bells = { WILDCARD(OWN_WIDTH, 1) }),
-	/* Which statistic counts it is for pv_mmio_stats_test. */
+	/* pv_mmio_stats_test checks which statistic counts these. */
 	EACH(EACH_STORE, .name = "store, length 0", .decode = DECODE_NEVER,
 	     .bells = { WILDCARD(0, 1) }),
 
-	/* What the CPU does besides; for KVM in vain, so they come last. */
+	/* The CPU's state.  KVM tries in vain to learn some of these, so they come last. */
 	RINGS("\xfb\x90" STORE2, 2, LOW(2), .name = "store after the shadow of sti",
 	      .rflags_after = RFLAGS_IF),
 	RINGS(STORE2, 2, LOW(2), .name = "store clears RFLAGS.RF", .regs.rflags = RFLAGS_RF),

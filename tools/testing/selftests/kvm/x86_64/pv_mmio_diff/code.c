@@ -6,9 +6,9 @@
 
 #define SLOT_SIZE	64
 #define SLOTS_PER_PAGE	(PAGE_SIZE / SLOT_SIZE)
-/* The end of a page is for code that crosses into the next. */
+/* The last slot of a page is left for code that crosses into the next page. */
 #define NR_SLOTS	((NR_CODE_PAGES - 1) * (SLOTS_PER_PAGE - 1))
-/* Half of what KVM remembers, and more than any part of it may overflow. */
+/* Half of what KVM can remember: with more, one of its sets might overflow. */
 #define MAX_PLACES	256
 #define DUMMY_SLOT	10
 
@@ -18,7 +18,7 @@ struct insn {
 };
 
 #define INSN(bytes)	{ sizeof(bytes) - 1, bytes }
-/* The four fixed stores by width, then what comes close. */
+/* The four fixed stores by width, then instructions that resemble them. */
 static const struct insn insns[NR_INSNS] = {
 	INSN("\x88\x02"), INSN("\x66\x89\x02"), INSN("\x89\x02"), INSN("\x48\x89\x02"),
 	INSN("\x8a\x02"), INSN("\x66\x8b\x02"), INSN("\x8b\x02"), INSN("\x48\x8b\x02"),
@@ -49,7 +49,7 @@ void diff_code(const struct diff_case *c, u64 rip, struct diff_code *code)
 	code->len = known->len;
 }
 
-/* A store that KVM knows by then, in the place of what may come close to it. */
+/* The plain store that KVM learns at this place before the case itself runs there. */
 static struct diff_case primer(const struct diff_case *c, int run)
 {
 	struct diff_case plain = {};
@@ -60,7 +60,7 @@ static struct diff_case primer(const struct diff_case *c, int run)
 	plain.f[F_VALUE] = c->f[F_VALUE];
 	plain.f[F_CROSS] = c->f[F_CROSS];
 	plain.f[F_CODE_HIGH] = c->f[F_CODE_HIGH];
-	/* One run to know the code again, without the doorbell. */
+	/* After the VMM's change, KVM has to learn the code again, without a doorbell. */
 	if (run && c->f[F_VMM])
 		plain.f[F_PAGE] = P_VOID;
 	if (c->f[F_PRIMED] == PRIMED_USER) {
@@ -70,7 +70,7 @@ static struct diff_case primer(const struct diff_case *c, int run)
 	return plain;
 }
 
-/* Whether the change is undone in the last run, to see what is left of it. */
+/* Some changes are undone in the last run, to see what is left of them. */
 static bool is_changed(const struct diff_case *c, int run)
 {
 	if (c->f[F_CHANGE] == CHANGE_REWRITE || c->f[F_CHANGE] == CHANGE_PTE)
@@ -79,7 +79,7 @@ static bool is_changed(const struct diff_case *c, int run)
 	return c->f[F_CHANGE] && run == DIFF_CHANGES;
 }
 
-/* The case as it is in that run. */
+/* The case with the changes for @run. */
 struct diff_case diff_step(const struct diff_case *c, int run)
 {
 	struct diff_case step = *c;
@@ -99,7 +99,7 @@ struct diff_case diff_step(const struct diff_case *c, int run)
 	return step;
 }
 
-/* The copy also where a table was changed: KVM flushes the TLB for it. */
+/* The copy serves for CHANGE_PTE, too, as a new CR3 makes KVM flush the TLB. */
 enum diff_space diff_space(const struct diff_case *c, int run)
 {
 	if (!is_changed(c, run))
@@ -151,7 +151,7 @@ u64 diff_rip(const struct diff_case *c, u64 offset)
 	return SYSTEM_PAGE_GVA(PG_CODE) + offset + (c->f[F_CODE_HIGH] ? HIGH_HALF : 0);
 }
 
-/* What the guest executes ahead of the instruction, to get an interrupt shadow. */
+/* What the guest executes before the instruction, to get an interrupt shadow. */
 static const char * const leads[NR_SHADOWS] = {
 	[INSN_STI] = "\xfb",			/* sti */
 	[INSN_MOV_SS] = "\x41\x8e\xd6",	/* mov %r14d,%ss */
@@ -164,7 +164,7 @@ unsigned int diff_lead_len(const struct diff_case *c)
 	return lead ? strlen(lead) : 0;
 }
 
-/* After the instruction: port I/O, also for who ends up between two. */
+/* The rest of the slot is port I/O, which ends the run wherever RIP ends up. */
 static void place(char *at, const struct diff_case *step, u64 rip)
 {
 	const unsigned int lead = diff_lead_len(step);
@@ -180,7 +180,7 @@ static void place(char *at, const struct diff_case *step, u64 rip)
 	}
 	if (lead)
 		memcpy(insn - lead, leads[step->f[F_SHADOW]], lead);
-	/* Each write costs those who emulate the CPU. */
+	/* Emulated CPUs translate code anew after each write, so avoid needless ones. */
 	if (memcmp(at - lead, insn - lead, lead + SLOT_SIZE / 2))
 		memcpy(at - lead, insn - lead, lead + SLOT_SIZE / 2);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The differential test of stores: a case is run in two VMs that differ in
- * nothing but KVM_CAP_X86_PV_MMIO, and all that can be seen of it, by the
- * guest or by the VMM, must be the same.
+ * nothing but KVM_CAP_X86_PV_MMIO, and all that guest or VMM can see of it must
+ * be the same.
  *
  * A case is a list of numbers, so that it can be drawn, printed and made
  * smaller without knowing what they mean.  0 is always the plainest choice.
@@ -21,7 +21,7 @@
 
 enum diff_field {
 	F_WIDTH,	/* of the fixed instruction, log2 */
-	F_INSN,		/* 0: that one; else up to INSN_STORE */
+	F_INSN,		/* 0: the fixed one; else one up to INSN_STORE */
 	F_ENCODING,	/* for INSN_STORE, see store.c */
 	F_VALUE,	/* RAX, and an immediate operand */
 	F_PAGE,		/* enum diff_page */
@@ -37,12 +37,12 @@ enum diff_field {
 	F_DR7,		/* enum diff_dr7 */
 	F_DEBUG,	/* enum diff_debug */
 	F_EVENT,	/* enum diff_event */
-	F_CROSS,	/* bytes of code ahead of a page's end */
+	F_CROSS,	/* bytes of code before a page's end */
 	F_CHANGE,	/* enum diff_change */
 	F_NEW_INSN,	/* what the code is changed to */
 	F_NEW_ENCODING,
 	F_VMM,		/* enum diff_vmm */
-	F_PRIMED,	/* the runs ahead of the change are a plain store, enum diff_prime */
+	F_PRIMED,	/* the runs before the change are a plain store, enum diff_prime */
 	NR_FIELDS
 };
 
@@ -50,19 +50,19 @@ struct diff_case {
 	u64 f[NR_FIELDS];
 };
 
-/* In this order in the guest's address space, for accesses that cross. */
+/* The guest's address space has them in this order; accesses may cross into the next. */
 enum diff_page { P_BELL, P_VOID, P_ROM, P_RAM, P_BELL_AGAIN, P_IOAPIC, P_LAPIC, NR_PAGES };
 enum diff_map { MAP_KERNEL, MAP_KERNEL_RO, MAP_USER, MAP_USER_RO, MAP_NONE, NR_MAPS };
 enum diff_mode { M_64_KERNEL, M_64_USER, M_COMPAT_KERNEL, M_COMPAT_USER, M_PAE_KERNEL, NR_MODES };
 enum diff_other { OTHER_SAME, OTHER_VOID, OTHER_RAM, OTHER_OFFSET, NR_OTHERS };
-/* The first two by KVM_SET_VCPU_EVENTS, the others by an instruction of the guest. */
+/* SHADOW_* are set by KVM_SET_VCPU_EVENTS, INSN_* by an instruction of the guest. */
 enum diff_shadow { SHADOW_NONE, SHADOW_MOV_SS, SHADOW_STI, INSN_STI, INSN_MOV_SS, NR_SHADOWS };
 enum diff_dr7 { DR7_NONE, DR7_DATA, DR7_STORE, DR7_NEXT, DR7_ELSEWHERE, NR_DR7S };
 enum diff_debug { DEBUG_NONE, DEBUG_STEP, DEBUG_NEXT, DEBUG_STORE, DEBUG_IDLE, NR_DEBUGS };
 enum diff_event { EVENT_NONE, EVENT_INTERRUPT, EVENT_TO_MMIO, NR_EVENTS };
 enum diff_prime { NOT_PRIMED, PRIMED_KERNEL, PRIMED_USER, NR_PRIMES };
 enum diff_vmm { VMM_NONE, VMM_ADDS_RAM, VMM_REMOVES_BELLS, VMM_DROPS_RAM, NR_VMMS };
-/* The last three leave the code as it is; see diff_step(). */
+/* The last three don't change the code; see diff_step(). */
 enum diff_change {
 	CHANGE_NONE, CHANGE_REWRITE, CHANGE_BACK, CHANGE_SPACE, CHANGE_PTE,
 	CHANGE_CR3, CHANGE_DATA, CHANGE_ALIAS, NR_CHANGES
@@ -84,11 +84,11 @@ enum diff_change {
 #define DIFF_VALUES	3	/* each station's DATAMATCH values count up */
 #define STATION_SIZE	64
 #define MAX_CODE	16
-/* F_INSN counts from 1; after the table comes the store that F_ENCODING says. */
+/* F_INSN counts from 1.  The number after the table is the store of F_ENCODING. */
 #define NR_INSNS	49
 #define INSN_STORE	(NR_INSNS + 1)
 
-/* What the cases are grouped by: the first thing that was made not plain. */
+/* Cases are grouped by the first thing that deviates from the plain store. */
 enum diff_kind {
 	K_PLAIN, K_STORE, K_INSN, K_ADDRESS, K_MAP, K_MODE, K_FLAGS, K_SHADOW, K_BREAKPOINT,
 	K_DEBUG, K_EVENT, K_CROSS, K_REWRITE, K_REMAP, K_CR3, K_VMM, K_ALL, NR_KINDS
@@ -96,7 +96,7 @@ enum diff_kind {
 
 extern const char * const diff_kind_names[NR_KINDS];
 
-/* A name for every place in the MMIO page that has devices. */
+/* The doorbells at one of the places in the MMIO page, which are called stations. */
 struct station_bell {
 	bool used;
 	u32 at;		/* from the start of the station */
@@ -112,7 +112,7 @@ struct station {
 };
 
 #define NR_STATIONS	15
-#define STATION_AT_8	12	/* whose devices are at 8 */
+#define STATION_AT_8	12	/* its doorbells are at offset 8 */
 extern const struct station stations[NR_STATIONS];
 
 #define MAX_BELLS_IN_ALL	64
@@ -125,7 +125,7 @@ struct diff_exit {
 	u32 pad;
 	u64 gpa;
 	u64 data;
-	u64 rip, rflags;	/* as the VMM sees them then */
+	u64 rip, rflags;	/* as the VMM sees them at the exit */
 };
 
 /* How a run ended, if not by an exit. */
@@ -181,9 +181,9 @@ struct diff_vm {
 	int epoll_fd;
 	int bell_fds[MAX_BELLS_IN_ALL];
 	unsigned int nr_bells, bells_of[NR_STATIONS];
-	u64 loaded;		/* which sregs the vCPU has */
-	bool is_stale;		/* the guest's handlers left something else */
-	bool is_broken;		/* it can't be made as new: see run_once() */
+	u64 loaded;		/* identifies the sregs that the vCPU has */
+	bool is_stale;		/* the guest's handlers may have changed sregs or events */
+	bool is_broken;		/* can't be reset for another case: see run_once() */
 };
 
 struct diff_pair {
@@ -191,9 +191,9 @@ struct diff_pair {
 	struct diff_result stock_result, pv_result;
 	unsigned int next_slot, next_crossing, nr_places;
 	bool has_counter;	/* of retired instructions, in the guest */
-	bool counted;		/* and it isn't stuck */
+	bool counted;		/* that counter was seen to count */
 	bool memory_differs;
-	/* Of VMs that are gone: decodes saved, and stores by how they were served. */
+	/* From VMs freed so far: decodes saved, stores served in the fast path and elsewhere. */
 	u64 saved, fast, slow;
 };
 
@@ -202,7 +202,7 @@ struct diff_pair {
 #define SYSTEM_GVA	0x40000000ul
 #define DATA_GVA	0x40200000ul	/* a window for each map */
 #define DATA_WINDOW	0x200000ul
-/* Where 32 bits reach all of it, with their sign extended. */
+/* The upper half, as far as sign-extended 32-bit addresses reach it. */
 #define HIGH_HALF	0xffffffff80000000ul
 #define DIFF_ROM_GPA	0xc8000000ul
 #define DIFF_MMIO_GPA	0xd0000000ul
@@ -210,7 +210,7 @@ struct diff_pair {
 #define DIFF_LAPIC_GPA	0xfee00000ul
 
 #define NR_CODE_PAGES	64
-/* Page tables: as the case has it, with other code, with other devices. */
+/* Sets of page tables: the case's own, one with other code, one with other devices. */
 enum { SET_OWN, SET_CODE, SET_DATA, NR_SETS };
 /* Top-level tables; SPACE_COPY's is one of SET_OWN. */
 enum diff_space { SPACE_OWN, SPACE_CODE, SPACE_DATA, SPACE_COPY, NR_SPACES };
@@ -236,7 +236,7 @@ enum {
 #define USER_CS64	0x33
 #define TSS_SELECTOR	0x40
 
-/* Ports, none of which has a device: the end of the code, and of a handler. */
+/* Ports without devices, at the end of the code and of exception handlers. */
 #define END_PORT	0x90
 #define VECTOR_PORT	0xc0	/* plus the vector */
 #define OTHER_PORT	0xe0
@@ -259,7 +259,7 @@ void diff_vm_create(struct diff_vm *v, bool pv);
 void diff_vm_free(struct diff_vm *v);
 void diff_vm_bell(struct diff_vm *v, unsigned int station, bool on);
 u64 diff_gva(const struct diff_case *c);
-/* The PTE of a page of code, other than in the space with other code. */
+/* The PTE of a page of code, in all spaces but the one with other code. */
 u64 *diff_code_pte(struct diff_vm *v, unsigned int page);
 
 /* regs.c */
@@ -285,7 +285,7 @@ unsigned int diff_lead_len(const struct diff_case *c);
 void diff_pair_create(struct diff_pair *p);
 void diff_pair_free(struct diff_pair *p);
 bool diff_case_differs(struct diff_pair *p, const struct diff_case *c);
-/* Decodes that the VM with the capability did without. */
+/* How many fewer decodes the VM with the capability needed. */
 u64 diff_saved(struct diff_pair *p);
 /* How many stores it served in the exit fast path, and elsewhere. */
 u64 diff_fast(struct diff_pair *p);

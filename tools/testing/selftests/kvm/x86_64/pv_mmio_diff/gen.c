@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Draws the cases of the differential test.  Most are a store to a device, or
- * one with one thing more to it: random ones would never come near.
+ * Draws the cases of the differential test.  Most are a store to a device, with
+ * at most one deviation: fully random cases would hardly ever be stores.
  */
 #include "diff.h"
 
@@ -72,17 +72,17 @@ static u64 draw_insn(u64 *rng)
 	return 1 + below(rng, NR_INSNS);
 }
 
-/* See store.c: most are ones that KVM serves. */
+/* See store.c.  Most of these are stores that KVM serves. */
 static u64 draw_encoding(u64 *rng)
 {
 	u64 encoding = diff_random(rng);
 
-	/* Prefixes that it leaves to the emulator, and no memory at all. */
+	/* Few have prefixes that KVM leaves to the emulator, or don't access memory. */
 	if (!one_in(rng, 6))
 		encoding &= ~BIT_ULL(6);
 	if (!one_in(rng, 16) && (encoding >> 30 & 3) == 3)
 		encoding &= ~BIT_ULL(31);
-	/* RIP, or a 32-bit address. */
+	/* An address relative to RIP, or of 32 bits. */
 	if (one_in(rng, 6))
 		encoding = (encoding & ~(0xc7ull << 24)) | 5 << 24;
 	return encoding;
@@ -90,7 +90,7 @@ static u64 draw_encoding(u64 *rng)
 
 static void draw_lapic_offset(u64 *rng, struct diff_case *c)
 {
-	/* Nothing that resets the vCPU or depends on the time. */
+	/* Only registers that don't reset the vCPU or depend on the time. */
 	static const u16 registers[] = { 0x20, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x350, 0x360 };
 
 	c->f[F_OFFSET] = registers[below(rng, ARRAY_SIZE(registers))];
@@ -143,7 +143,7 @@ static void draw_mode(u64 *rng, struct diff_case *c)
 static void draw_event(u64 *rng, struct diff_case *c)
 {
 	c->f[F_EVENT] = 1 + below(rng, NR_EVENTS - 1);
-	/* Where the CPU puts the first word of the interrupt's frame. */
+	/* The CPU pushes the first word of the interrupt's frame there. */
 	if (c->f[F_EVENT] == EVENT_TO_MMIO)
 		c->f[F_OFFSET] = (one_in(rng, 2) ? STATION_AT_8 * STATION_SIZE :
 						   c->f[F_OFFSET] & ~0xfull) | 8;
@@ -152,14 +152,14 @@ static void draw_event(u64 *rng, struct diff_case *c)
 static void draw_vmm(u64 *rng, struct diff_case *c)
 {
 	c->f[F_VMM] = 1 + below(rng, NR_VMMS - 1);
-	/* Where the first runs rang, and where RAM has an ioeventfd. */
+	/* At offset 0 the first runs rang, and RAM has an ioeventfd. */
 	if (one_in(rng, 2) || c->f[F_VMM] == VMM_DROPS_RAM)
 		c->f[F_OFFSET] = 0;
 	if (c->f[F_VMM] == VMM_DROPS_RAM)
 		c->f[F_PAGE] = P_RAM;
 }
 
-/* What the place that is known becomes: mostly another store. */
+/* Chooses the new code for a place that KVM knows: mostly another store. */
 static void draw_change(u64 *rng, struct diff_case *c)
 {
 	c->f[F_NEW_INSN] = one_in(rng, 2) ? INSN_STORE : draw_insn(rng);
@@ -238,7 +238,7 @@ static bool may_load(const struct diff_case *c)
 	       (c->f[F_CHANGE] && c->f[F_NEW_INSN] != INSN_STORE);
 }
 
-/* At the case's address, or where its other registers point to. */
+/* Does the case's address, or that in its other registers, have length 0? */
 static bool has_length_0(const struct diff_case *c)
 {
 	const u64 station = c->f[F_OFFSET] / STATION_SIZE;
@@ -248,8 +248,8 @@ static bool has_length_0(const struct diff_case *c)
 }
 
 /*
- * Without the capability, Intel's KVM takes a load for a doorbell where there is
- * an ioeventfd of length 0: that is to differ.
+ * Without the capability, KVM on Intel takes a load from an ioeventfd of length 0
+ * for a doorbell.  That difference is intended, so avoid it.
  *
  * Intel CPUs refuse to enter a guest in a state that no CPU can be in, and
  * KVM then keeps the event for whatever runs next.
@@ -276,7 +276,7 @@ static enum diff_kind draw_kind(u64 *rng)
 		return K_STORE;
 	if (pick >= 95)
 		return K_ALL;
-	/* Dear, and little can go wrong. */
+	/* These two take long, and little can go wrong in them. */
 	if (one_in(rng, 80))
 		return K_VMM;
 	if (one_in(rng, 40))
@@ -323,7 +323,7 @@ enum diff_kind diff_generate(struct diff_case *c, u64 seed, u64 index)
 	for (i = 0; kind == K_ALL && i < 8; i++)
 		deviate(&rng, c, 1 + below(&rng, K_VMM - 1));
 	diff_make_possible(c);
-	/* Another instruction would be learned no better. */
+	/* KVM learns only these, so only before these a plain store makes a difference. */
 	if (kind > K_STORE && (!c->f[F_INSN] || c->f[F_INSN] == INSN_STORE) && !one_in(&rng, 4))
 		c->f[F_PRIMED] = one_in(&rng, 4) ? PRIMED_USER : PRIMED_KERNEL;
 	return kind;

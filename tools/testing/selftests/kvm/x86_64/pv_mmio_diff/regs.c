@@ -47,7 +47,7 @@ struct kvm_regs diff_regs(const struct diff_case *c, u64 rip)
 		.r12 = other, .r13 = other, .r14 = KERNEL_DS, .r15 = ~c->f[F_VALUE],
 		.rsp = SYSTEM_PAGE_GVA(PG_USER_STACK) + PAGE_SIZE / 2,
 		.rip = rip - diff_lead_len(c),
-		/* The exit that ends the run is port I/O: let user mode do that. */
+		/* A run ends with port I/O, so allow that in user mode. */
 		.rflags = 2 | c->f[F_RFLAGS] | (is_user(c) ? FLAG_IOPL : 0),
 	};
 	struct diff_code code;
@@ -120,7 +120,7 @@ static struct kvm_sregs case_sregs(struct diff_vm *v, const struct diff_case *c,
 	return s;
 }
 
-/* Dear, and seldom needed: most cases start as the one before. */
+/* Setting sregs takes long.  Most cases have those of the case before. */
 void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space)
 {
 	u64 wanted = 1 | c->f[F_MODE] << 8 | c->f[F_CR] << 16 | (u64)space << 24;
@@ -218,7 +218,7 @@ static void set_guest_debug(struct diff_vm *v, const struct diff_case *c, u64 ri
 	vcpu_guest_debug_set(v->vcpu, &debug);
 }
 
-/* Both the guest's breakpoints and the VMM's. */
+/* Sets the breakpoints of the guest and of the VMM. */
 void diff_set_debug(struct diff_vm *v, const struct diff_case *c, u64 rip, bool on)
 {
 	struct kvm_guest_debug none = {};

@@ -15,7 +15,7 @@ static const struct {
 	[F_ENCODING] = { "encoding" },
 	[F_VALUE] = { "rax" },
 	[F_PAGE] = { "page", NAMES("doorbells", "MMIO, no device", "read-only memslot", "RAM",
-				   "doorbells, behind RAM", "I/O APIC", "local APIC") },
+				   "doorbells, after RAM", "I/O APIC", "local APIC") },
 	[F_OFFSET] = { "offset" },
 	[F_OTHER] = { "other registers", NAMES("as rdx", "MMIO, no device", "RAM", "offset + 8") },
 	[F_HIGH] = { "upper half" },
@@ -46,7 +46,7 @@ static const struct {
 	[F_PRIMED] = { "ran as a plain store before", NAMES("no", "of the kernel", "of a user") },
 };
 
-/* As it would be at the first place of all. */
+/* The place isn't known here, so print the code as it is at offset 0. */
 static void print_code(const struct diff_case *c, int run)
 {
 	struct diff_case step = diff_step(c, run);
@@ -76,7 +76,7 @@ static void print_field(const struct diff_case *c, int field)
 	printf("\n");
 }
 
-/* Only what isn't plain; the instruction and its width always. */
+/* Prints the instruction, its width, and whatever else isn't plain. */
 void diff_print_case(const struct diff_case *c)
 {
 	int i;
@@ -160,7 +160,7 @@ static void print_run(const struct diff_run *stock, const struct diff_run *pv, i
 	print_if(stock->debug.dr6, pv->debug.dr6, run, "debug.arch.dr6");
 }
 
-/* What a case does where nothing differs. */
+/* Shows what a case does if nothing differs. */
 void diff_print_runs(const struct diff_result *result)
 {
 	const struct diff_run *r;
@@ -192,7 +192,7 @@ void diff_print_differences(struct diff_pair *p)
 		printf("#   memory differs\n");
 }
 
-/* A difference must be there again in new VMs, which no earlier case touched. */
+/* Does the case also differ in new VMs, which no earlier case has changed? */
 static bool differs_afresh(struct diff_pair *p, const struct diff_case *c)
 {
 	diff_pair_free(p);

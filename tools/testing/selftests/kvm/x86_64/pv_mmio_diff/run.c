@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs a differential case in both VMs, and collects all that can be seen.
+ * Runs a differential case in both VMs, and collects all that can be seen of it.
  */
 #include <signal.h>
 #include <sys/epoll.h>
@@ -19,7 +19,7 @@ static void tick(int signal)
 {
 }
 
-/* The guest can't stay in KVM_RUN for ever: the timer gets it out. */
+/* A timer gets the vCPU out of KVM_RUN if the guest never exits. */
 static void start_ticking(void)
 {
 	const struct itimerval interval = {
@@ -155,7 +155,7 @@ static bool handle_exit(struct diff_vm *v, struct diff_run *r)
 	return r->nr_exits < 2 * MAX_DIFF_EXITS;
 }
 
-/* Let KVM finish the exit it is in the middle of. */
+/* Let KVM complete the last exit, without running the guest. */
 static void abort_exit(struct kvm_vcpu *vcpu)
 {
 	vcpu->run->immediate_exit = 1;
@@ -184,7 +184,7 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip,
 	struct kvm_run *run = v->vcpu->run;
 
 	run->s.regs.regs = diff_regs(c, rip);
-	/* KVM_SET_GUEST_DEBUG looks at RIP. */
+	/* KVM_SET_GUEST_DEBUG uses the vCPU's RIP, so set it before. */
 	if (c->f[F_DEBUG])
 		vcpu_regs_set(v->vcpu, &run->s.regs.regs);
 	diff_set_debug(v, c, rip, true);
@@ -197,8 +197,8 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip,
 	r->regs = run->s.regs.regs;
 	r->events = run->s.regs.events;
 	/*
-	 * The event of a refused entry stays where the CPU takes it from, until
-	 * an entry or a signal clears it: nothing after it can be compared.
+	 * After a refused entry, the event stays in the VMCS until an entry or a
+	 * signal clears it, so no later run can be compared.
 	 */
 	v->is_broken = r->end == KVM_EXIT_FAIL_ENTRY;
 	v->is_stale = r->end != KVM_EXIT_IO || r->end_detail != END_PORT || c->f[F_EVENT] ||
@@ -216,7 +216,7 @@ static void act_as_vmm(struct diff_vm *v, const struct diff_case *c, bool on)
 		diff_vm_bell(v, c->f[F_OFFSET] / STATION_SIZE % NR_STATIONS, !on);
 		break;
 	case VMM_DROPS_RAM:
-		/* A store there faults once more. */
+		/* The next store there faults again. */
 		madvise(SYSTEM_PAGE(v, PG_RAM), PAGE_SIZE, MADV_DONTNEED);
 		break;
 	}
@@ -231,12 +231,12 @@ static void take_rings(struct diff_vm *v, u64 *rings)
 		rings[ready[i].data.u32] = eventfd_take(v->bell_fds[ready[i].data.u32]);
 }
 
-/* What costs a call to read and to put back, only where the case may touch it. */
+/* Devices take system calls to read and reset, so do it only if the case uses them. */
 static void collect_devices(struct diff_vm *v, const struct diff_case *c, struct diff_result *r)
 {
 	if (c->f[F_PAGE] == P_LAPIC) {
 		vcpu_ioctl(v->vcpu, KVM_GET_LAPIC, &r->lapic);
-		/* Its timer counts in time, not in instructions. */
+		/* Its timer counts time, which differs between the VMs. */
 		memset(r->lapic.regs + 0x390, 0, 4);
 		vcpu_ioctl(v->vcpu, KVM_SET_LAPIC, &v->lapic);
 	}
@@ -295,7 +295,7 @@ bool diff_case_differs(struct diff_pair *p, const struct diff_case *c)
 	offset = diff_next_offset(p, c->f[F_CROSS]);
 	run_in(&p->stock, c, offset, p->has_counter, &p->stock_result);
 	run_in(&p->pv, c, offset, p->has_counter, &p->pv_result);
-	/* Nobody counts where the counter stands still. */
+	/* Emulated CPUs may have the counter's MSR, and yet not count. */
 	p->has_counter = p->has_counter && p->stock_result.retired;
 	p->counted |= p->has_counter;
 	p->memory_differs = memory_differs(p);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Any mov from a register or an immediate to memory, made of the bits of
- * F_ENCODING, and the registers with which it goes where the case wants it.
+ * Any mov from a register or an immediate to memory, encoded by the bits of
+ * F_ENCODING, and the registers that make it go to the case's address.
  */
 #include "diff.h"
 
-/* Bits of F_ENCODING, from 0 on; what an instruction has no use for is unused. */
+/* Bits of F_ENCODING, from 0 on.  An instruction ignores those it has no use for. */
 #define ENC_OPCODE(e)	((e) & 7)
 #define ENC_PREFIXES(e)	((e) >> 3 & 15)
 #define ENC_BAD(e)	((e) >> 7 & 15)		/* a prefix that isn't served */
 #define ENC_REX(e)	((e) >> 11 & 15)
-#define ENC_STRAY(e)	((e) >> 15 & 15)	/* bits of a REX that has no effect */
+#define ENC_STRAY(e)	((e) >> 15 & 15)	/* bits of a REX prefix without effect */
 #define ENC_MODRM(e)	((e) >> 24 & 255)
 #define ENC_SIB(e)	((e) >> 32 & 255)
 #define ENC_DISP(e)	((s32)((e) >> 40))
@@ -46,7 +46,7 @@ static void put(struct diff_code *code, u64 value, int size)
 	code->len += size;
 }
 
-/* Returns the REX that has effect, or 0. */
+/* Returns the REX prefix that takes effect, or 0. */
 static u8 put_prefixes(u64 e, struct diff_code *code)
 {
 	const u8 *prefix = prefixes[ENC_PREFIXES(e)];
@@ -64,7 +64,7 @@ static u8 put_prefixes(u64 e, struct diff_code *code)
 	return rex;
 }
 
-/* The displacement's size, but for the address of RIP or of nothing at all. */
+/* Size of the displacement, unless the address is relative to RIP. */
 static int displacement_size(u8 modrm, u8 sib)
 {
 	if (modrm >> 6 == 1)
@@ -87,7 +87,7 @@ static void put_sib(u64 e, u8 rex, u8 modrm, struct diff_code *code)
 		code->base = NO_REG;
 }
 
-/* What the displacement of no base and no index has to be. */
+/* The displacement of an address with neither base nor index register. */
 static s64 absolute(const struct diff_code *code, u64 target, u64 rip, int rest)
 {
 	return code->base == REG_RIP ? target - (rip + code->len + 4 + rest) : target;
@@ -126,7 +126,7 @@ static int immediate_size(const struct diff_code *code, u8 opcode, u8 rex)
 	if (opcode == 0xc6)
 		return 1;
 
-	/* Whatever else is ahead of it, a 66 has this effect. */
+	/* A 66 has this effect wherever it is among the prefixes. */
 	return !(rex & REX_W) && memchr(code->bytes, 0x66, code->len - 1) ? 2 : 4;
 }
 
@@ -142,7 +142,7 @@ void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code)
 		put(code, target, memchr(code->bytes, 0x67, code->len - 1) ? 4 : 8);
 		return;
 	}
-	/* All other reg fields are no instruction at all. */
+	/* With another reg field, these aren't instructions. */
 	if (opcode >= 0xc6)
 		modrm &= ~0x38;
 	put(code, modrm, 1);
@@ -154,7 +154,7 @@ void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code)
 	put(code, c->f[F_VALUE], immediate);
 }
 
-/* Of an odd number, modulo 2^64. */
+/* The inverse of an odd number modulo 2^64, by Newton's method. */
 static u64 inverse(u64 n)
 {
 	u64 x = n;
@@ -175,7 +175,7 @@ static __u64 *reg(struct kvm_regs *regs, u8 nr)
 	return nr < 8 ? regs_of[nr] : &regs->r8 + nr - 8;
 }
 
-/* Some addresses can't be had, as an odd one of twice a register: then near it. */
+/* Not all addresses are possible, as an odd one is not twice a register: then near it. */
 void diff_aim(const struct diff_code *code, u64 target, struct kvm_regs *regs)
 {
 	u64 rest = target - code->disp;

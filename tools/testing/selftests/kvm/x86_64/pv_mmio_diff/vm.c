@@ -26,14 +26,14 @@ const struct station stations[NR_STATIONS] = {
 	    BELL(0, 8, DIFF_VALUES) } },
 	{ "4 bytes", { BELL(0, 4, 0) } },
 	{ "8 bytes over 4", { BELL(0, 8, 0), BELL(4, 4, 0) } },
-	{ "length 0, 4 bytes behind", { BELL(0, 0, 0), BELL(4, 4, 0) } },
+	{ "length 0, then 4 bytes", { BELL(0, 0, 0), BELL(4, 4, 0) } },
 	{ "coalesced, then any value", { BELL(0, 4, 0), BELL(0, 8, 0) }, COALESCED_FIRST },
 	{ "any value, then coalesced", { BELL(0, 4, 0), BELL(0, 8, 0) }, COALESCED_LAST },
 	{ "coalesced", {}, COALESCED_FIRST },
 	{ "1 byte, 8 bytes of one value", { BELL(0, 1, 0), BELL(0, 8, 1) } },
 	{ "any value at 8", { BELL(8, 1, 0), BELL(8, 2, 0), BELL(8, 4, 0), BELL(8, 8, 0) } },
 	{ "DATAMATCH beyond its length", { BELL(0, 2, 1), BELL(0, 4, 1) }, .wide = true },
-	/* The last bytes of the page: see station_gpa(). */
+	/* These are at the page's last bytes, see station_gpa(). */
 	{ "end of the page", { BELL(0, 8, 0), BELL(4, 4, 0), BELL(6, 2, 0), BELL(7, 1, 0) } },
 };
 
@@ -51,7 +51,7 @@ static void set_zone(struct diff_vm *v, unsigned int station, int when)
 		vm_ioctl(v->vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
-/* Where a store doesn't go to an ioeventfd first, or not at all. */
+/* At these addresses something else gets a store first, or it never gets to KVM's bus. */
 static void create_shadowed_bells(struct diff_vm *v)
 {
 	static const u64 gpas[] = {
@@ -62,7 +62,7 @@ static void create_shadowed_bells(struct diff_vm *v)
 
 	for (i = 0; i < ARRAY_SIZE(gpas); i++)
 		ioeventfd_set(v->vm, v->bell_fds[v->nr_bells++], gpas[i], 4, 0, 0);
-	/* From one page into the next. */
+	/* This one crosses into the next page. */
 	ioeventfd_set(v->vm, v->bell_fds[v->nr_bells++], DIFF_MMIO_GPA + PAGE_SIZE - 2, 4, 0, 0);
 }
 
@@ -152,7 +152,7 @@ static void map_system(struct diff_vm *v, u64 *pt, unsigned int code)
 		pt[PG_CODE + i] = pointer(code + i);
 }
 
-/* @turn: how far the pages are from where they belong. */
+/* @turn: by how many pages they are rotated. */
 static void map_data(struct diff_vm *v, u64 *pt, enum diff_map map, unsigned int turn)
 {
 	u64 flags = map == MAP_NONE ? 0 : PTE_P | PTE_AD;

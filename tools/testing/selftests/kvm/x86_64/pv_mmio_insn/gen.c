@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes the stores of pv_mmio_insn_test: bytes, and registers with which the
- * address is in the MMIO page.
+ * Makes the stores of pv_mmio_insn_test: their bytes, and registers that lead to
+ * an address in the MMIO page.
  */
 #include "insn.h"
 
@@ -23,7 +23,7 @@ static const u8 plain_rms[] = { 0, 1, 2, 3, 5, 6, 7 };
 #define NR_REG_FIELDS	8
 #define IMMEDIATE_SHIFT	32
 
-/* What isn't part of the encoding's number comes from @salt. */
+/* Values that don't depend on the encoding's number come from @salt. */
 struct form {
 	const char *prefixes;
 	u8 opcode, rex, mod, reg, rm, sib;
@@ -166,7 +166,7 @@ static unsigned int immediate_size(const struct form *f)
 	return is_immediate(f->opcode) ? min_t(u32, width_of(f), 4) : 0;
 }
 
-/* Of either sign, and a multiple of 8, as scaled registers need. */
+/* It has either sign, and is a multiple of 8, so that scaled registers can add up. */
 static s64 any_displacement(const struct form *f)
 {
 	switch (displacement_size(f)) {
@@ -179,7 +179,7 @@ static s64 any_displacement(const struct form *f)
 	}
 }
 
-/* One register as base and as index: an odd number has an inverse. */
+/* Base and index are one register, which counts 2, 3, 5 or 9 times. */
 static u64 divide(u64 product, int shift)
 {
 	static const u64 inverses[] = {
@@ -297,7 +297,7 @@ static void set_regs(struct kvm_regs *regs, u64 rip)
 	regs->rflags = CASE_RFLAGS;
 }
 
-/* Another register or immediate. */
+/* A twin stores another register or immediate. */
 static void make_twin(struct form *f)
 {
 	if (is_immediate(f->opcode))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stores in all their encodings: what each one is made of, and what must come
- * of it.
+ * Stores in all their encodings: what each one consists of, and its effects.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_INSN_TEST_H
 #define SELFTEST_KVM_PV_MMIO_INSN_TEST_H
@@ -27,9 +26,9 @@ struct insn_case {
 	unsigned int len;
 	u32 width;
 	u64 gpa, value;
-	bool faults;	/* it's no instruction */
+	bool faults;	/* #UD: it isn't an instruction */
 	bool loads;	/* xchg: the VMM's answer is in @regs_after */
-	bool served;	/* KVM serves it without decoding, where it knows the place */
+	bool served;	/* KVM serves it without decoding once it knows the place */
 	struct kvm_regs regs, regs_after;
 };
 
@@ -37,10 +36,9 @@ struct insn_case {
 u64 insn_group_size(const struct insn_group *group);
 
 /*
- * Encoding @index, to be run at @rip: it goes to the MMIO page with @c's
- * registers, of which the caller has set RSP to a stack.  Its @twin has another
- * value, but for an absolute address, and is else the same.  False if there is
- * no such case.
+ * Makes encoding @index for @rip, and registers with which it stores to the MMIO
+ * page; the caller has set RSP to a stack.  Its @twin is the same store of another
+ * register or immediate.  Returns false if there is no such case.
  */
 bool insn_case_make(const struct insn_group *group, u64 index, u64 rip, bool twin,
 		    struct insn_case *c);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * L2's store, and other code where a store is known.
+ * L2's store, and other code at the place of a known store.
  */
 #include "nested.h"
 
@@ -48,7 +48,7 @@ void l1_end(void)
 	GUEST_DONE();
 }
 
-/* Before L2 runs: that another write makes the page dirty is a change by itself. */
+/* Makes the page dirty before L2 runs, as KVM would see that as a change by itself. */
 static void l1_touch_code(void)
 {
 	WRITE_ONCE(*(u16 *)SCENE_CODE_GPA, READ_ONCE(*(u16 *)SCENE_CODE_GPA));
@@ -62,7 +62,7 @@ static void guest_load(void)
 	l1_end();
 }
 
-/* In a place of its own. */
+/* A load at another place than the store. */
 static void l2_load_elsewhere(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -93,7 +93,7 @@ static void guest_other_page(void)
 	l1_end();
 }
 
-/* L1 knows the store, and L2 has the same RIP and CR3. */
+/* KVM knows L1's store, and L2 has other code at the same RIP with the same CR3. */
 static void guest_l1_knows(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -111,7 +111,7 @@ static void guest_l2_knows(void)
 	GUEST_DONE();
 }
 
-/* L2 goes on at the known store, at CPL 3, and calls L1 after it. */
+/* L2 executes the known store at CPL 3, then calls L1. */
 static void guest_user(void)
 {
 	l1_begin(l2_store);
@@ -124,7 +124,7 @@ static void guest_user(void)
 	l1_end();
 }
 
-/* L1 stays out of it: to skip its vmrun, KVM may have to decode. */
+/* L1 doesn't run in between: KVM may have to decode to skip its vmrun. */
 static void l2_store_alone(void)
 {
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -137,7 +137,7 @@ static void guest_plain(void)
 	l1_end();
 }
 
-/* No nested paging: L2's tables are of L1's addresses. */
+/* Without nested paging, L2's page tables contain L1's guest-physical addresses. */
 static void guest_without_tdp(void)
 {
 	l1_use_tdp(false);
@@ -230,7 +230,7 @@ static void allow_user(struct scene *s, u64 stage)
 			*scene_pte(s, pages[i], level) |= PTE_USER_MASK;
 }
 
-/* To a new VM, with the memory of the old one, in the middle of L2. */
+/* Moves to a new VM, with the memory of the old one, while L2 runs. */
 static void move(struct scene *s, u64 stage)
 {
 	struct kvm_x86_state *state;

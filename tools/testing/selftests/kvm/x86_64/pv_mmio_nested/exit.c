@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exits and events that L1 has a say in, and doorbells that are none of L0's.
+ * Exits and events that L1 intercepts or injects, and doorbells that L0 must not
+ * serve.
  */
 #include "nested.h"
 #include "vmx.h"
@@ -13,7 +14,7 @@ static void create(struct scene *s)
 	l2_create(s->vm);
 }
 
-/* L2 stands at the store, with L1 in control. */
+/* Stops L2 right before the store, with L1 in control. */
 static void l1_stop_at_store(void)
 {
 	u64 pte = *l1_pte(MMIO_GPA);
@@ -96,7 +97,7 @@ static void guest_hypercall(void)
 	GUEST_DONE();
 }
 
-/* As on a CPU where nobody intercepts it. */
+/* Without L1's intercept, the instruction is undefined, as on bare metal. */
 static void guest_hypercall_nobodys(void)
 {
 	l1_prepare(l2_hypercall);
@@ -164,9 +165,9 @@ static const struct scene_case scenes[] = {
 	{ "L2's out is L1's", guest_out, add_port, .lacks = l2_lacks_cpu, SCENE_LOG(L2_OUT) },
 	{ "L2's out that L1 leaves to L0", guest_out_not_l1s, add_port, .lacks = l2_lacks_cpu,
 	  .rings = { 0, 1 }, SCENE_LOG(L2_CALLED) },
-	{ "L1 injects an event ahead of the store", guest_inject, handle_event, .rings = { 1 },
+	{ "L1 injects an event before the store", guest_inject, handle_event, .rings = { 1 },
 	  .lacks = l2_lacks, SCENE_LOG(SCENE_VECTOR, SCENE_CODE_GPA, SCENE_VALUE) },
-	{ "L1 wants an exit behind the store", guest_mtf, create, .rings = { 1 },
+	{ "L1 wants an exit after the store", guest_mtf, create, .rings = { 1 },
 	  .lacks = lacks_mtf,
 	  SCENE_LOG(L2_STEPPED, SCENE_CODE_GPA + L2_STORE_LEN, SCENE_VALUE) },
 	{ "L1 single-steps the store", guest_step, create, .rings = { 1 }, .lacks = l2_lacks,

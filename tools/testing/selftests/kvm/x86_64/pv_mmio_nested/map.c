@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * L1 changes what it passes through to L2, after a store is known.
+ * L1 changes what it passes through to L2 after KVM knows a store.
  */
 #include "nested.h"
 
@@ -22,7 +22,7 @@ static void set_mapping(u64 pte, bool flush)
 		l1_flush();
 }
 
-/* The store faults to L1; L1 gives back what it took, and it's done. */
+/* L2's store must exit to L1, and succeed when L1 has restored its rights. */
 static void l1_take_away(u64 rights, bool flush)
 {
 	u64 pte = *l1_pte(MMIO_GPA);
@@ -55,7 +55,7 @@ static void guest_unmapped_no_flush(void)
 	l1_take_away(L2_PTE_RIGHTS, false);
 }
 
-/* L1 never meant L2 to have the device. */
+/* L1 never gave L2 access to the device. */
 static void guest_never_mapped(void)
 {
 	u64 pte = *l1_pte(MMIO_GPA);
@@ -67,7 +67,7 @@ static void guest_never_mapped(void)
 	GUEST_DONE();
 }
 
-/* What wasn't there needs no flush to be there. */
+/* To add a mapping takes no flush. */
 static void guest_mapped_at_fault(void)
 {
 	u64 pte = *l1_pte(MMIO_GPA);
@@ -103,7 +103,7 @@ static void guest_remap_to_ram(void)
 	l1_remap(RAM_PAGE, true);
 }
 
-/* Other tables, while the ones that KVM knows stay as they are. */
+/* L1 switches to other tables; those that KVM knows don't change. */
 static void guest_other_tables(void)
 {
 	l1_begin(l2_store);
@@ -118,7 +118,7 @@ static void log_ram(struct scene *s)
 	case_expect(*(u32 *)(s->code + RAM_PAGE - SCENE_CODE_GPA), SCENE_VALUE, "the RAM");
 }
 
-/* L2's own tables, which it has to change itself: KVM may shadow them. */
+/* L2 changes its own page tables itself, so that KVM sees it if it shadows them. */
 static void l2_remap(void)
 {
 	u64 *pte = (u64 *)guest_pte_gva;
@@ -152,12 +152,12 @@ static void create_map_pte(struct scene *s)
 	sync_global_to_guest(s->vm, guest_pte_gva);
 }
 
-/* L2's second device is one that L0 serves without an ioeventfd. */
+/* Then L2 stores to a device that KVM itself emulates. */
 static void l2_other_device(void)
 {
 	int i;
 
-	/* Of L2's stores KVM knows where each of them goes. */
+	/* Of a store by L2, KVM also learns where it goes, so it has to learn this one. */
 	for (i = 0; i < NR_LEARNS; i++)
 		guest_store_code(FAR_GPA, SCENE_VALUE, SCENE_CODE_GPA);
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
@@ -191,7 +191,7 @@ static void check_ioapic(struct scene *s)
 	case_expect(chip.chip.ioapic.ioregsel, (u8)SCENE_VALUE, "the I/O APIC's register");
 }
 
-/* What L1 sees must be what it sees with the feature off. */
+/* L1 must see the same fault as with the feature off. */
 static void check_fault(struct scene *s)
 {
 	struct scene_log *log = addr_gva2hva(s->vm, (u64)&guest_scene_log);

@@ -12,15 +12,15 @@ extern const struct scene_table nested_code_scenes, nested_map_scenes, nested_ex
 
 #define L2_STORE_LEN	2
 
-/* L2's: learn, call L1, do the store once more. */
+/* Runs in L2: makes the store known, calls L1, stores once more. */
 void l2_store(void);
-/* L2's: the store alone. */
+/* Runs in L2: stores once. */
 void l2_store_only(void);
-/* L1's: run @code in L2 up to its first call. */
+/* Runs in L1: starts @code in L2, up to its first call. */
 void l1_begin(void (*code)(void));
-/* Note L2's next exit, as L1 sees it. */
+/* Logs L2's next exit, as L1 sees it. */
 struct l2_exit l1_log_exit(void);
-/* L2 comes to its end by itself, or leaves a note that it didn't. */
+/* Runs L2 to its end, and logs any exit to L1 before that. */
 void l1_end(void);
 
 #endif /* SELFTEST_KVM_PV_MMIO_NESTED_TEST_H */

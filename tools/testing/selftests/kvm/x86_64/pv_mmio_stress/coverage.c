@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the doorbells of the stress test have met, and how stores are served.
+ * Which states the doorbells of the stress test have met, and how stores were
+ * served.
  */
 #include "pv_mmio_case.h"
 #include "stress.h"
@@ -38,7 +39,7 @@ static u32 all_states(const struct stress_bell *bell)
 	return states;
 }
 
-/* Bits of what doorbell @i can meet and no ring of it has met. */
+/* The states that doorbell @i can meet, but no ring of it has met yet. */
 u32 stress_missing(const struct stress *s, u32 i)
 {
 	u32 missing = all_states(&stress_bells[i]);
@@ -72,7 +73,7 @@ void stress_print_missing(const struct stress *s)
 
 void stress_find_served(struct stress_thread *t)
 {
-	/* What counts stores that are not left to the emulator. */
+	/* The statistics of stores that KVM serves without the emulator. */
 	static const char * const names[NR_SERVED] = { "pv_mmio_fast", "pv_mmio_slow" };
 	int i;
 

@@ -9,7 +9,7 @@
 #define ALL_REGS	(BIT(NR_REGS) - BIT(ABSENT))
 #define NO_MATCH	(BIT(ABSENT) | BIT(ALL_LENGTHS) | BIT(OTHER_LENGTH))
 
-/* Between two stops at which a vCPU may be reset. */
+/* Passes between two stops, at which a vCPU may be reset. */
 #define PASSES		8
 
 const struct stress_bell stress_bells[NR_STRESS_BELLS] = {
@@ -30,14 +30,14 @@ const struct stress_bell stress_bells[NR_STRESS_BELLS] = {
 	{ "compiled store, 4 bytes",	COMPILED_STORE, 4, 8, false, NO_MATCH },
 	{ "store, fickle page",	STORE, 4, 0, true, BIT(ALL_VALUES) },
 	{ "hypercall, fickle page",	HYPERCALL, 8, 1, true, FIXED },
-	/* Not of length 0: on Intel, KVM itself signals that also where RAM is new. */
+	/* Not of length 0: on Intel, stock KVM signals that even right after RAM was added. */
 	{ "compiled store, fickle page", COMPILED_STORE, 4, 2, true, BIT(ALL_VALUES) },
 };
 
 struct stress_shared stress_shared;
 
 /*
- * Apart by more than a store: the bus fails to sort an 8-byte ioeventfd that
+ * Addresses don't touch, because the bus fails to sort an 8-byte ioeventfd that
  * ends where one of length 0 begins, and may then find neither.
  */
 u64 stress_addr(const struct stress_bell *bell, u32 vcpu)
@@ -48,7 +48,7 @@ u64 stress_addr(const struct stress_bell *bell, u32 vcpu)
 	return 16 * bell->cell + (bell->fickle ? FICKLE_GPA + 64 * vcpu : STRESS_GPA);
 }
 
-/* No two share their last byte, not even with bit 7 toggled. */
+/* All differ in their last byte, even if bit 7 is toggled. */
 static u64 stress_register(u32 bell)
 {
 	return 0x1122334455667701 + bell;
@@ -59,7 +59,7 @@ u64 stress_value(u32 bell)
 	return stress_register(bell) & (~0ull >> (64 - 8 * stress_bells[bell].width));
 }
 
-/* To be taken for the value only where too many of its bytes are compared, or too few. */
+/* Equals the value only if KVM compares too many or too few of its bytes. */
 u64 stress_value_alike(u32 bell)
 {
 	return stress_bells[bell].width < 8 ? stress_register(bell) : (u32)stress_value(bell);
@@ -92,7 +92,7 @@ static void guest_out(u32 width, u16 port, u64 value)
 		asm volatile("outl %%eax, %%dx" : : "a"(value), "d"(port) : "memory");
 }
 
-/* Returns what a hypercall returned. */
+/* Returns the hypercall's result, and 0 for all else. */
 static u64 guest_ring(enum stress_how how, u32 width, u64 addr, u64 value)
 {
 	switch (how) {
@@ -136,7 +136,7 @@ static enum stress_state common_state(u64 before, u64 after)
 	return before == after ? stress_word_state(before) : CHANGING;
 }
 
-/* What holds all the time. */
+/* The states that held from before to after. */
 static struct stress_words common_words(struct stress_words before, struct stress_words after)
 {
 	return (struct stress_words) {
@@ -147,7 +147,7 @@ static struct stress_words common_words(struct stress_words before, struct stres
 	};
 }
 
-/* A store goes the same way, served or emulated. */
+/* w.stores has no say, as a store has the same outcome served or emulated. */
 static enum stress_outcome words_outcome(struct stress_words w)
 {
 	if (w.reg == CHANGING || w.page == CHANGING || w.hypercalls == CHANGING)
@@ -160,7 +160,7 @@ static enum stress_outcome words_outcome(struct stress_words w)
 	return stress_is_signalled(w.reg) ? SIGNAL : TO_VMM;
 }
 
-/* Only what had a say. */
+/* The states that decided the outcome. */
 static u64 words_met(struct stress_words w)
 {
 	switch (words_outcome(w)) {
@@ -175,7 +175,7 @@ static u64 words_met(struct stress_words w)
 	}
 }
 
-/* NR_OUTCOMES if it is none that a ring may have. */
+/* Returns NR_OUTCOMES if what happened isn't a valid outcome. */
 static enum stress_outcome guest_outcome(struct stress_vcpu *me, u32 i, u64 addr, u64 exits,
 					 u64 ram, u64 ret)
 {
@@ -220,7 +220,7 @@ static void guest_ring_bell(u32 vcpu, u32 i)
 	struct stress_vcpu *me = &stress_shared.vcpus[vcpu];
 	u64 addr = stress_addr(bell, vcpu), exits = READ_ONCE(me->exits), ret;
 	u64 *alias = bell->fickle ? (u64 *)(addr - FICKLE_GPA + ALIAS_GPA) : NULL;
-	/* What the register holds beyond the width is no part of the value. */
+	/* Bits of the register beyond the width aren't part of the value. */
 	u64 value = me->rings[i] % 4 ? stress_register(i) : stress_value(i);
 	struct stress_words before, after;
 
@@ -250,7 +250,7 @@ void guest_stress(u64 vcpu)
 	GUEST_DONE();
 }
 
-/* Of a VM that soon goes away: the first four doorbells, nothing else. */
+/* The guest of a VM that soon goes away: it rings only the first four doorbells. */
 void guest_short_life(u64 rings)
 {
 	const struct stress_bell *bell;

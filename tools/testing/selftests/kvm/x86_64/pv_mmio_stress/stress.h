@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Several vCPUs ring doorbells while threads change all that decides where a
- * ring goes.  The guest itself can tell where each of its rings went: to the
- * VMM, to RAM, refused, or else as a signal to an eventfd.  So the signals
- * that all eventfds must have got are known exactly, whatever happened.
+ * Several vCPUs ring doorbells while threads change everything that decides where
+ * a ring goes.  The guest can tell where each of its rings went: to the VMM, to
+ * RAM, refused, or else to an eventfd as a signal.  So the number of signals that
+ * each eventfd must have got is known exactly, whatever happened.
  *
- * Who changes something says so in guest memory, before and after.  A ring
- * during which all stays as it is has only one way to go, and must take it.
- * The guest notes what its rings met, and the test goes on until each
- * doorbell has met all that it can meet: nothing is left to luck.
+ * A thread announces each change in guest memory, before and after it.  A ring
+ * during which nothing changes has exactly one valid outcome.  The guest notes
+ * which states its rings met, and the test goes on until each doorbell has met all
+ * that it can meet, so that coverage doesn't depend on chance.
  */
 #ifndef SELFTEST_KVM_PV_MMIO_STRESS_H
 #define SELFTEST_KVM_PV_MMIO_STRESS_H
@@ -20,26 +20,26 @@
 #define STRESS_VCPUS	3
 #define STRESS_GPA	0xd0000000ul	/* one page, no memslot */
 #define STRESS_PORT	0x2000
-/* One page that is RAM, ROM or nothing by turns, and its RAM at another place. */
+/* A page that is RAM, ROM or nothing by turns; its RAM is also at ALIAS_GPA. */
 #define FICKLE_GPA	0xd0001000ul
 #define ALIAS_GPA	0xd0100000ul
 
-/* By the fixed instruction of the width, or by one that the compiler chose. */
+/* STORE is the fixed instruction, COMPILED_STORE one that the compiler chose. */
 enum stress_how { STORE, COMPILED_STORE, HYPERCALL, PORT_OUT };
 
-/* What becomes of a ring. */
+/* The outcome of a ring. */
 enum stress_outcome { ANYTHING, SIGNAL, TO_VMM, TO_RAM, REFUSED, NR_OUTCOMES };
 
-/* All that a ring can meet and that decides where it goes. */
+/* All states that a ring can meet and that decide where it goes. */
 enum stress_state {
 	CHANGING,
-	/* How the doorbell's ioeventfd is registered; the last three miss the ring. */
+	/* How the doorbell's ioeventfd is registered; the last three don't match the ring. */
 	ABSENT, MATCH, ALL_VALUES, ALL_LENGTHS, OTHER_VALUE, ALIKE_VALUE, OTHER_LENGTH, NR_REGS,
-	/* It was until just now, and a signal would be one too many. */
+	/* It has just been removed, so a signal would be wrong. */
 	REMOVED = NR_REGS,
 	/* What is at the address. */
 	NO_PAGE, RAM, ROM,
-	/* The capabilities; that of stores decides how they are served. */
+	/* The capabilities; the one for stores decides only how they are served. */
 	HYPERCALLS_ON, HYPERCALLS_OFF, STORES_ON, STORES_OFF,
 	NR_STATES
 };
@@ -48,32 +48,33 @@ struct stress_bell {
 	const char *name;
 	enum stress_how how;
 	u32 width;
-	u32 cell;	/* which of the page's addresses, or of the ports */
+	u32 cell;	/* index of its address in the page, or of its port */
 	bool fickle;	/* in FICKLE_GPA, where each vCPU has its own address */
-	u32 regs;	/* bits below NR_REGS that it takes by turns */
+	u32 regs;	/* the states below NR_REGS that it takes by turns */
 };
 
 #define NR_STRESS_BELLS	18
 extern const struct stress_bell stress_bells[NR_STRESS_BELLS];
 
-/* All that decides where a ring goes: a word is a counter with a state as its last byte. */
+/* What decides where a ring goes.  Each word is a counter, with a state as last byte. */
 struct stress_words {
 	u64 reg, page, hypercalls, stores;
 };
 
-/* Of one vCPU, in guest memory. */
+/* What the guest notes for one vCPU, in its memory. */
 struct stress_vcpu {
 	u64 exits;	/* how many rings came to the VMM, and the last one */
 	u64 exit_addr, exit_len, exit_value;
 	u64 rings[NR_STRESS_BELLS];
 	u64 outcomes[NR_STRESS_BELLS][NR_OUTCOMES];
 	/*
-	 * Ahead of the last ring, and bits of what held for two in a row: it
-	 * may take one for KVM to learn what lets the next take the fast path.
+	 * The words before the last ring, and the states that held during two
+	 * rings in a row: KVM may learn from the first, and serve only the
+	 * second in the fast path.
 	 */
 	struct stress_words words[NR_STRESS_BELLS];
 	u64 met[NR_STRESS_BELLS];
-	u64 mistakes;	/* and the first one */
+	u64 mistakes;	/* wrong outcomes; the first one is below */
 	u64 bell, expected, got;
 };
 
@@ -88,7 +89,7 @@ struct stress_shared {
 
 extern struct stress_shared stress_shared;
 
-/* A doorbell as the host sees it; its churner's alone. */
+/* A doorbell as the host sees it; used only by the thread that changes it. */
 struct stress_bell_state {
 	int fd;
 	enum stress_state reg;
@@ -97,16 +98,16 @@ struct stress_bell_state {
 
 #define NR_SERVED	2
 
-/* Of one vCPU. */
+/* The thread of one vCPU. */
 struct stress_thread {
 	struct stress *stress;
 	struct kvm_vcpu *vcpu;
 	pthread_t thread;
 	int stats_fd;
 	off_t served_offsets[NR_SERVED];
-	/* When the vCPU last exited: the word, and how many stores were served. */
+	/* At the vCPU's last exit: the word of stores, and how many KVM had served. */
 	u64 stores_word, served;
-	u64 checks, wrong_checks;	/* that none is while they are off */
+	u64 checks, wrong_checks;	/* that none is served while off */
 };
 
 struct stress {
@@ -116,7 +117,7 @@ struct stress {
 	struct stress_shared *shared;	/* the guest's, as the host sees it */
 	struct stress_bell_state bells[NR_STRESS_BELLS];
 	void *fickle_hva;
-	int misfit_fd;			/* of all that a ring has to miss */
+	int misfit_fd;			/* signalled if a ring doesn't miss */
 	u64 interrupts, resets;		/* of vCPUs */
 	u64 lives, wrong_lives;		/* of other VMs */
 	u64 guest_rings;		/* of other VMs, on our first eventfd */
@@ -134,7 +135,7 @@ static inline bool stress_is_signalled(enum stress_state reg)
 	return reg == MATCH || reg == ALL_VALUES || reg == ALL_LENGTHS;
 }
 
-/* Below @n; the generator's low bits repeat too soon. */
+/* A number below @n; from high bits, because the generator's low bits repeat soon. */
 static inline u32 stress_random(struct guest_random_state *rng, u32 n)
 {
 	return (guest_random_u32(rng) >> 16) % n;
@@ -165,7 +166,7 @@ void stress_check_served(struct stress_thread *t);
 struct stress_disturber {
 	const char *name;
 	void (*step)(struct stress *s, struct guest_random_state *rng);
-	u32 pause_us;		/* at most, between two steps */
+	u32 pause_us;		/* the longest pause between two steps */
 	u64 min_steps;
 	u64 steps;
 	struct stress *stress;

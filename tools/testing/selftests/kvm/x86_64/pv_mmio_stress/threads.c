@@ -13,10 +13,10 @@
 #define FIRST_CHURNED	4
 #define NR_CHURNED	11
 #define LIFE_RINGS	16
-/* At most; a vCPU rings many times meanwhile, even where CPUs take turns. */
+/* The longest pause: a vCPU rings many times meanwhile, even where CPUs take turns. */
 #define LINGER_US	10000
 
-/* A vCPU as hardware would reset it: what KVM knows about its code is void. */
+/* Resets a vCPU as hardware does; KVM must forget what it knows about its code. */
 static void reset_vcpu(struct stress *s, struct kvm_vcpu *vcpu)
 {
 	struct kvm_msi init = {
@@ -32,7 +32,7 @@ static void reset_vcpu(struct stress *s, struct kvm_vcpu *vcpu)
 	vcpu_sregs_get(vcpu, &sregs);
 	delivered = __vm_ioctl(s->vm, KVM_SIGNAL_MSI, &init);
 	TEST_ASSERT(delivered == 1, "INIT must reach vCPU %u, got %d", vcpu->id, delivered);
-	/* Asking for the state makes KVM do it first. */
+	/* KVM handles the pending INIT before it returns the state. */
 	vcpu_mp_state_get(vcpu, &state);
 	vcpu_regs_get(vcpu, &after);
 	TEST_ASSERT(after.rip == RESET_RIP, "INIT must reset the vCPU, RIP is %#llx", after.rip);
@@ -102,7 +102,7 @@ void *stress_run_vcpu(void *arg)
 	return NULL;
 }
 
-/* What it hasn't met yet, if there is anything. */
+/* Prefers a state that the doorbell hasn't met yet. */
 static enum stress_state choose_reg(u32 missing, u32 regs, struct guest_random_state *rng)
 {
 	enum stress_state reg;
@@ -129,7 +129,7 @@ static void churn(struct stress *s, struct guest_random_state *rng, u32 parity)
 		stress_renew_fd(s, i);
 }
 
-/* Two, each with doorbells of its own. */
+/* There are two such threads, each for its own doorbells. */
 static void churn_even(struct stress *s, struct guest_random_state *rng)
 {
 	churn(s, rng, 0);
@@ -173,7 +173,7 @@ static void send_signal(struct stress *s, struct guest_random_state *rng)
 	pthread_kill(s->threads[stress_random(rng, STRESS_VCPUS)].thread, SIGUSR1);
 }
 
-/* One eventfd is the other VM's too, one its own, one is nobody's any more. */
+/* The other VM shares one of our eventfds, has its own, and one that was closed. */
 static void live_and_die(struct stress *s, struct guest_random_state *rng)
 {
 	int fds[] = { s->bells[0].fd, eventfd_create(), eventfd_create() };
@@ -193,7 +193,7 @@ static void live_and_die(struct stress *s, struct guest_random_state *rng)
 	vcpu_run(vcpu);
 	TEST_ASSERT_EQ(get_ucall(vcpu, &uc), UCALL_DONE);
 	kvm_vm_free(other.vm);
-	/* The fourth doorbell shares the first one's eventfd. */
+	/* Its first and fourth doorbell both signal the shared eventfd. */
 	s->guest_rings += 2 * LIFE_RINGS;
 	if (eventfd_take(fds[1]) != LIFE_RINGS)
 		s->wrong_lives++;

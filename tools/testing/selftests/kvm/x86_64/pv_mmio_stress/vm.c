@@ -11,7 +11,7 @@ static u32 other_length(u32 width)
 	return width == 1 ? 2 : width / 2;
 }
 
-/* One ioeventfd, the eventfd's own or what a ring has to miss. */
+/* Registers one ioeventfd: a matching one, or one that a ring must not signal. */
 static void set_one(struct stress *s, u32 i, u32 vcpu, enum stress_state reg, u32 flags)
 {
 	const struct stress_bell *bell = &stress_bells[i];
@@ -60,7 +60,7 @@ static u64 count_rings(struct stress *s, u32 i)
 	return sum;
 }
 
-/* A ring now would show that a removed ioeventfd still signals; one vCPU rings twice. */
+/* Waits until some vCPU has rung twice: a removed ioeventfd must not signal. */
 static void look_for_late_signals(struct stress *s, u32 i)
 {
 	u64 enough = count_rings(s, i) + 2 * STRESS_VCPUS + 1;
@@ -74,7 +74,7 @@ static void look_for_late_signals(struct stress *s, u32 i)
 	s->bells[i].signals += late;
 }
 
-/* @wait: leave it unregistered until it was rung a few times. */
+/* @wait: leave it unregistered until it has been rung a few times. */
 void stress_change_bell(struct stress *s, u32 i, enum stress_state reg, bool wait)
 {
 	struct stress_bell_state *bell = &s->bells[i];
@@ -92,7 +92,7 @@ void stress_change_bell(struct stress *s, u32 i, enum stress_state reg, bool wai
 	stress_word_set(&s->shared->bells[i], reg);
 }
 
-/* The ioeventfd keeps its eventfd, whatever becomes of the descriptor. */
+/* The ioeventfd has its own reference to the eventfd, so replace the descriptor. */
 void stress_renew_fd(struct stress *s, u32 i)
 {
 	int fd = dup(s->bells[i].fd);
@@ -127,7 +127,7 @@ static void create_bells(struct stress *s)
 	}
 }
 
-/* KVM takes no messages for the last vCPU until some local APIC is written to. */
+/* KVM delivers nothing to the last vCPU until some local APIC is written to. */
 static void make_apics_known(struct stress *s)
 {
 	struct kvm_lapic_state lapic;
