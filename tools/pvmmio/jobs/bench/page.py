@@ -12,25 +12,24 @@ What a doorbell costs
 =====================
 
 Every figure is the TSC difference around one access, in the guest. On the emulated machines the
-TSC counts the instructions that the machine executes, guest's and host's; stock and patched
-modules were measured in one boot of Debian's kernel. So a ratio here is one of instructions. It
-isn't a ratio of cycles: hardware charges hundreds of cycles for the exit and the entry, on either
-side of the ratio, and a few dozens for some instructions that count as one here. How many of
-those there are stands below each profile. All VMs had KVM's own interrupt controllers
-(KVM_CREATE_IRQCHIP), as nearly all VMMs have them; without these nothing was measured.
+TSC counts the instructions that the machine executes, the guest's and the host's; stock and
+patched modules were measured in one boot of Debian's kernel. So a ratio here is one of
+instructions. It isn't a ratio of cycles: hardware takes hundreds of cycles for the exit and the
+entry, on either side of the ratio, and a few dozen for some instructions that count as one here.
+Each profile ends with the number of those. All VMs had KVM's own interrupt controllers
+(KVM_CREATE_IRQCHIP), as with nearly all VMMs; nothing was measured without these.
 
-A thread that sleeps on the eventfd costs far more than the doorbell: to wake it is the
-scheduler's work, which is the same on stock and patched KVM. The tables "with a thread asleep"
-have that, and a device that polls, or that says when it sleeps, is spared it: see
-:doc:`pv-mmio-vmm`.
+Waking a thread that sleeps on the eventfd costs far more than the doorbell: it is the scheduler's
+work, which is the same on stock and patched KVM. The tables "with a thread asleep" include it. A
+device that polls, or that says when it sleeps, avoids it: see :doc:`pv-mmio-vmm`.
 """
 STEPS = """\
 Where the instructions go
 =========================
 
-From the exit to the next entry, with our modules: what KVM executes of its own at any exit, and
-what each step of a doorbell adds to that. Each check is here with its price; none can be turned off.
-What hardware charges more for than an emulator is counted by kind.
+From the exit to the next entry, with our modules: what KVM itself executes at any exit, and what
+each step of a doorbell adds to that. Each check has its price here; none can be turned off.
+Instructions that take hardware longer than an emulator are counted by kind.
 """
 
 
