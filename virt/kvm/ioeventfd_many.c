@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many ioeventfds at once: the outcome is that of as many calls of
- * KVM_IOEVENTFD, one after the other, or that of none.
+ * Many ioeventfds at once, with the same outcome as that many calls of
+ * KVM_IOEVENTFD, one after the other, or with no effect at all.
  *
- * All that may fail comes first.  Ioeventfds are made and eventfds looked up
- * before kvm->slots_lock is taken.  Under it, each step of the array is tried on
- * a hash of what is at the array's addresses, then the new buses are made.  Only
- * after that is anything put in place, and nothing fails any more.
+ * Everything that may fail comes first.  Ioeventfds are created and eventfds
+ * looked up before kvm->slots_lock is taken.  Under the lock, each step of the
+ * array is tried on a hash of what is at the array's addresses, then the new
+ * buses are built.  Only after that are they put in place, and from then on
+ * nothing fails.
  *
- * Where does an ioeventfd belong on the bus?  KVM puts a new device before the
- * first one that begins no earlier and ends later, and what is on a bus needn't
- * be in any order.  Call that "X stops Y": Y is put before the first that stops
- * it.  One by one that takes a walk of the bus each.  Here, all new ones of a bus
- * are sorted, and one walk will do:
+ * Where does a new ioeventfd belong on the bus?  KVM inserts a device before
+ * the first one that begins no earlier and ends later; a bus needn't be in any
+ * other order.  If X is such a device for Y, let "X stops Y".  To insert
+ * ioeventfds one by one takes a walk of the bus for each.  Here, all new ones
+ * of a bus are sorted, and then a single walk is enough:
  *
- * Let each new one begin later and end later than the one before it, or be
- * right where that one is, or begin there and end later.  Then what stops one
- * stops all new ones before it as well.  So
+ * Let each new one begin and end later than the previous one, or begin where
+ * that begins and end no earlier.  Then whatever stops one also stops all new
+ * ones before it.  Therefore
  *
- * - the place of each is no earlier than that of the one before it;
- * - new ones between the same two old ones end up sorted, whichever came first.
- *   Of equal ones, the last that came is the last.
+ * - the place of each is no earlier than that of the previous one;
+ * - new ones between the same two old ones end up sorted, in whichever order
+ *   they were added.  Of equal ones, the one added last is the last.
  *
- * It makes no difference to others whether the array removes a new one again.
- * One that was there before may make a difference: while it was on the bus, it
- * may have stopped others earlier than what is left would have.  Where that may
- * be so, or new ones contain each other, the bus is made step by step.
+ * If the array removes a new one again, that makes no difference to others.
+ * But if it removes an old one, that may have stopped others while it was on
+ * the bus, at an earlier place than the devices that are left.  If that is
+ * possible, or if new ones contain each other, the bus is built step by step.
  */
 #include <linux/bitmap.h>
 #include <linux/list_sort.h>
@@ -39,44 +40,44 @@
 #include "ioeventfd_many.h"
 #include "ioeventfd_post.h"
 
-/* All that is at one address of one bus. */
+/* The ioeventfds at one address of one bus. */
 struct many_group {
 	struct hlist_node node;
 	u64 addr;
 	u32 bus_idx;
 	u32 nr;
-	/* A bit for the length of each that takes any value. */
+	/* A bit for the length of each that matches any value. */
 	u32 any_value;
-	/* How many take one value, by logarithm of the length. */
+	/* How many match a single value, by log2 of the length. */
 	u32 nr_values[4];
 };
 
-/* What an entry of the array does to one bus. */
+/* The effect of an entry of the array on one bus. */
 struct many_step {
-	/* Of those that are assigned, by bus. */
+	/* In many_bus.assigned, if it assigns. */
 	struct list_head list;
-	/* The device is NULL if it removes what isn't there. */
+	/* The device is NULL if the step removes what isn't there. */
 	struct kvm_io_range range;
 	struct many_group *group;
-	/* Of one that is removed. */
+	/* The eventfd of the ioeventfd to remove. */
 	struct eventfd_ctx *eventfd;
-	/* Which entry. */
+	/* Index of the entry. */
 	u32 of;
 	u8 bus_idx;
 	bool assigns;
 	/* A later step removes it. */
 	bool undone;
-	/* On a bus. */
+	/* The new ioeventfd is on a bus. */
 	bool done;
 };
 
 struct many_bus {
 	struct kvm_io_bus *old, *new;
 	bool wanted;
-	/* A bit for the place of each that is removed. */
+	/* A bit for the old place of each ioeventfd that is removed. */
 	unsigned long *gone;
 	int nr_gone;
-	/* All that is assigned, and how many of them stay. */
+	/* The steps that assign, and how many of them aren't undone. */
 	struct list_head assigned;
 	int nr_assigned, nr_stay;
 };
@@ -85,9 +86,9 @@ struct many {
 	struct kvm *kvm;
 	struct kvm_ioeventfd *args;
 	u32 nr;
-	/* How many of them may work, as far as each goes by itself. */
+	/* The first entry that isn't valid by itself; @nr if all are. */
 	u32 nr_ready;
-	/* The first that failed; @nr if it was none's fault. */
+	/* The first entry that failed; @nr if no entry is to blame. */
 	u32 failed;
 
 	struct many_step *steps;
@@ -96,14 +97,14 @@ struct many {
 	u32 nr_groups;
 	struct many_bus buses[KVM_NR_BUSES];
 
-	/* By address, and by address and value. */
+	/* Groups by address; ioeventfds by address and value. */
 	struct hlist_head *group_buckets, *entry_buckets;
 	u32 shift;
-	/* Random, so that no VMM knows what shares a bucket; odd. */
+	/* Random and odd; random, so that no VMM knows what shares a bucket. */
 	u64 addr_key, value_key;
 };
 
-/* Now and then in a long loop. */
+/* For long loops: now and then, gives way and looks for a fatal signal. */
 static bool killed(u32 i)
 {
 	if (i % 256)
@@ -163,7 +164,7 @@ static struct many_group *group_get(struct many *m, enum kvm_bus bus_idx,
 	return g;
 }
 
-/* Length, bus, and whether any value will do. */
+/* Length, bus, and whether it matches any value. */
 static u16 entry_id(const struct kvm_ioeventfd_entry *entry)
 {
 	return entry->id & ~KVM_IOEVENTFD_POSTING;
@@ -174,7 +175,7 @@ static u32 id_len(u16 id)
 	return id & KVM_IOEVENTFD_LEN;
 }
 
-/* There is never more than one. */
+/* Find an ioeventfd; there is never more than one with these keys. */
 static struct kvm_ioeventfd_entry *entry_find(struct many *m, u16 id, u64 addr,
 					      u64 datamatch)
 {
@@ -189,7 +190,7 @@ static struct kvm_ioeventfd_entry *entry_find(struct many *m, u16 id, u64 addr,
 	return NULL;
 }
 
-/* @sign is 1 if it comes, -1 if it goes. */
+/* @sign is 1 to add the ioeventfd, -1 to remove it. */
 static void group_count(struct many_group *g, u16 id, int sign)
 {
 	u32 len = id_len(id);
@@ -217,7 +218,7 @@ static void group_del(struct many_group *g, struct kvm_ioeventfd_entry *entry)
 	hlist_del(&entry->alike);
 }
 
-/* Would take some of the writes that another one takes. */
+/* Whether a write could match both @entry and one that is there. */
 static bool group_collides(struct many *m, const struct many_group *g,
 			   const struct kvm_ioeventfd_entry *entry)
 {
@@ -234,7 +235,7 @@ static bool group_collides(struct many *m, const struct many_group *g,
 	return entry_find(m, id, entry->addr, entry->datamatch);
 }
 
-/* As KVM_IOEVENTFD has it: of those that are removed, nothing is asked. */
+/* Like KVM_IOEVENTFD, this checks nothing of those that are removed. */
 static bool args_are_valid(const struct kvm_ioeventfd *args)
 {
 	if (!kvm_ioeventfd_post_is_valid(args))
@@ -251,7 +252,7 @@ static bool args_are_valid(const struct kvm_ioeventfd *args)
 	       args->addr + args->len >= args->addr;
 }
 
-/* Those of length 0 in memory are on a bus of their own, too. */
+/* An ioeventfd of length 0 in memory is also on KVM_FAST_MMIO_BUS. */
 static bool has_two_steps(const struct kvm_ioeventfd *args)
 {
 	return !args->len && kvm_ioeventfd_bus_of(args) == KVM_MMIO_BUS;
@@ -286,7 +287,7 @@ static int step_prepare(struct many *m, const struct kvm_ioeventfd *args,
 	return 0;
 }
 
-/* Up to the first that can't work. */
+/* Prepare entries up to the first that isn't valid. */
 static int many_prepare(struct many *m)
 {
 	const struct kvm_ioeventfd *args;
@@ -309,7 +310,7 @@ static int many_prepare(struct many *m)
 	return 0;
 }
 
-/* What the old buses have at the array's addresses. */
+/* Note which ioeventfds the old buses have at the array's addresses. */
 static int many_look(struct many *m)
 {
 	struct kvm_ioeventfd_entry *entry;
@@ -346,7 +347,7 @@ static int many_look(struct many *m)
 	return 0;
 }
 
-/* In the order in which KVM_IOEVENTFD asks. */
+/* Check errors in the same order as KVM_IOEVENTFD. */
 static int step_assign(struct many *m, struct many_step *s)
 {
 	struct kvm_ioeventfd_entry *entry = kvm_ioeventfd_entry(s->range.dev);
@@ -400,7 +401,7 @@ static int step_deassign(struct many *m, struct many_step *s)
 	return 0;
 }
 
-/* Whether they would work one after the other. */
+/* Try all steps one after the other, without changing a bus. */
 static int many_try(struct many *m)
 {
 	struct many_step *s;
@@ -411,7 +412,7 @@ static int many_try(struct many *m)
 			return -EINTR;
 
 		r = s->assigns ? step_assign(m, s) : step_deassign(m, s);
-		/* The one in memory goes, whether it was on both or not. */
+		/* Like KVM_IOEVENTFD, ignore that the second bus has none. */
 		if (r == -ENOENT && s->bus_idx == KVM_FAST_MMIO_BUS)
 			continue;
 		if (r) {
@@ -432,7 +433,7 @@ static u64 range_end(const struct kvm_io_range *range)
 	return range->addr + range->len;
 }
 
-/* A new device is put before the first that does. */
+/* KVM inserts a new device before the first that stops it, see above. */
 static bool range_stops(const struct kvm_io_range *range,
 			const struct kvm_io_range *new)
 {
@@ -451,7 +452,7 @@ static int step_compare(void *unused, const struct list_head *a,
 	return x->addr > y->addr || (x->addr == y->addr && x->len > y->len);
 }
 
-/* Sorted, and what stops one stops all before it. */
+/* Sort new ones; false if what stops one needn't stop all before it. */
 static bool bus_sort(struct many_bus *b)
 {
 	struct many_step *s, *prev = NULL;
@@ -471,7 +472,7 @@ static bool bus_sort(struct many_bus *b)
 	return true;
 }
 
-/* Where the walk of the old bus is, and what it came by that is gone. */
+/* The position in the old bus, and the extent of removed devices before it. */
 struct walk {
 	const struct many_bus *b;
 	struct kvm_io_range *out;
@@ -495,7 +496,7 @@ static void walk_past_gone(struct walk *w, const struct kvm_io_range *range)
 	w->gone = true;
 }
 
-/* Up to the place of @new, or to the end if NULL; false if it isn't certain. */
+/* Copy devices up to the place of @new, or all if NULL; false if in doubt. */
 static bool walk_to(struct walk *w, const struct kvm_io_range *new)
 {
 	const struct kvm_io_bus *old = w->b->old;
@@ -509,7 +510,7 @@ static bool walk_to(struct walk *w, const struct kvm_io_range *new)
 			continue;
 		}
 		if (new) {
-			/* A zone that ends before it begins. */
+			/* A zone that ends before it begins may be anywhere. */
 			if (range->len < 0 || range_end(range) < range->addr)
 				return false;
 			if (range_stops(range, new))
@@ -561,7 +562,7 @@ static void replay_step(struct kvm_io_range *ranges, int *nr,
 	}
 }
 
-/* Step by step, which always works and takes time. */
+/* Build the bus step by step, which always works but takes long. */
 static int bus_replay(struct many *m, enum kvm_bus bus_idx)
 {
 	struct many_bus *b = &m->buses[bus_idx];
@@ -590,7 +591,7 @@ static int bus_replay(struct many *m, enum kvm_bus bus_idx)
 	return r;
 }
 
-/* As large as others make it, who free it with kfree(). */
+/* Not kvmalloc(), because the kernel frees buses with kfree(). */
 static int bus_build(struct many *m, enum kvm_bus bus_idx)
 {
 	struct many_bus *b = &m->buses[bus_idx];
@@ -612,7 +613,7 @@ static int bus_build(struct many *m, enum kvm_bus bus_idx)
 	return bus_merge(b) ? 0 : bus_replay(m, bus_idx);
 }
 
-/* From here on nothing fails. */
+/* Put the new buses in place; from here on nothing fails. */
 static void many_put_in_place(struct many *m)
 {
 	struct kvm *kvm = m->kvm;
@@ -671,8 +672,9 @@ static void many_free_old(struct many *m)
 }
 
 /*
- * @err is what is wrong with the first that isn't ready, if any.  One before it
- * that fails for what is there already is the one to tell of.
+ * @err is the error of the first entry that isn't valid by itself, if any.  But
+ * an entry before it may fail because of what is on the bus, and is reported
+ * then.
  */
 static int many_change(struct many *m, int err)
 {
@@ -786,7 +788,7 @@ long kvm_ioeventfds(struct kvm *kvm, unsigned long arg)
 		return -EINVAL;
 	if (head.nr > KVM_IOEVENTFDS_MAX)
 		return -E2BIG;
-	/* Ahead of any change, as it may fail. */
+	/* Do this before any change, as it may fail. */
 	if (put_user(head.nr, &argp->failed))
 		return -EFAULT;
 	if (!head.nr)

@@ -13,9 +13,9 @@ struct kvm_io_device;
 
 #ifdef CONFIG_KVM_PV_MMIO
 /*
- * The most entries of an array: as many as virtio has numbers of queues, so that
- * the doorbells of any device fit in.  They take up to 24 MiB while the call
- * lasts, which the caller is charged.
+ * The most entries of an array: as many as virtio has queue numbers, so that
+ * the doorbells of any device fit.  They take up to 24 MiB while the call
+ * lasts, charged to the caller.
  */
 #define KVM_IOEVENTFDS_MAX	65536
 
@@ -26,14 +26,14 @@ long kvm_ioeventfds(struct kvm *kvm, unsigned long arg);
 enum kvm_bus kvm_ioeventfd_bus_of(const struct kvm_ioeventfd *args);
 
 /*
- * One that nobody knows yet.  It owns the reference to @eventfd then; its
- * destructor puts that.  NULL if there's no memory.
+ * Create an ioeventfd that isn't on a bus yet.  It takes over the reference to
+ * @eventfd, which its destructor drops.  Returns NULL if there's no memory.
  */
 struct kvm_io_device *kvm_ioeventfd_create(enum kvm_bus bus_idx,
 					   const struct kvm_ioeventfd *args,
 					   struct eventfd_ctx *eventfd);
 
-/* On a bus by now; under kvm->slots_lock. */
+/* Add an ioeventfd that is on a bus to the VM's list, under kvm->slots_lock. */
 void kvm_ioeventfd_enlist(struct kvm *kvm, struct kvm_io_device *dev);
 #else
 static inline long kvm_ioeventfds(struct kvm *kvm, unsigned long arg)

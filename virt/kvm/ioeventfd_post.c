@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Payload of ioeventfds: what may be registered, and the way where KVM may
- * sleep.  The exit fast path has its own, which must come to the same.
+ * Payload of ioeventfds: what may be registered, and how it is stored where KVM
+ * may sleep.  The exit fast path has its own code, which must have the same
+ * effect.
  */
 #include <linux/log2.h>
 #include <linux/sched.h>
@@ -22,8 +23,8 @@ to_post(const struct kvm_ioeventfd *args)
 }
 
 /*
- * Stores to it never leave user space, nor the part of it that the CPU can
- * address: that is asked here only, and holds for good.
+ * Stores must never leave user space, nor the part of it that the CPU can
+ * address.  This is checked only here, because it can't change later.
  */
 static bool address_is_valid(u64 addr, u32 len)
 {
@@ -88,7 +89,7 @@ void kvm_ioeventfd_put(struct eventfd_ctx *eventfd)
 		eventfd_ctx_put(eventfd);
 }
 
-/* One store each, so that nobody ever reads half of a value. */
+/* A single store for each width, so that nobody ever reads half of a value. */
 static int put_value(void __user *slot, int len, const void *val)
 {
 	switch (len) {
@@ -106,14 +107,15 @@ static int put_value(void __user *slot, int len, const void *val)
 	}
 }
 
-/* A word that is gone by now wakes: to wake in vain does no harm. */
+/* If the word can't be read any more, signal: that does no harm. */
 static bool is_asleep(u32 __user *wake)
 {
 	u32 value;
 
 	/*
-	 * Who sets the word reads the slot once more before it sleeps.  With a
-	 * barrier on both sides, either that finds the value, or this the word.
+	 * Whoever sets the word reads the slot once more before it sleeps.
+	 * With a barrier on both sides, either it sees the value, or KVM the
+	 * word.
 	 */
 	smp_mb();
 	return get_user(value, wake) || value;
@@ -125,7 +127,7 @@ int kvm_ioeventfd_post(struct kvm_vcpu *vcpu,
 {
 	u32 ignored;
 
-	/* All or nothing: look at the word before anything is stored. */
+	/* Do all or nothing: see that the word can be read before storing. */
 	if ((entry->wake && get_user(ignored, entry->wake)) ||
 	    put_value(entry->slot, len, val)) {
 		++vcpu->stat.ioeventfd_post_faults;

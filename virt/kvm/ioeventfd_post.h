@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Payload: an ioeventfd that stores what was written where its owner reads it,
- * see <linux/kvm_pv_mmio.h>.
+ * Payload: an ioeventfd that stores the value in memory of the VM's owner, see
+ * <linux/kvm_pv_mmio.h>.
  */
 #ifndef _KVM_IOEVENTFD_POST_H
 #define _KVM_IOEVENTFD_POST_H
@@ -16,7 +16,7 @@
 #define KVM_IOEVENTFD_POST_FLAGS \
 	(KVM_IOEVENTFD_FLAG_POST | KVM_IOEVENTFD_FLAG_WAKE)
 
-/* Whether flags and fields for the payload make sense; so does none of them. */
+/* Whether flags and fields for the payload are valid, as all zeros are. */
 bool kvm_ioeventfd_post_is_valid(const struct kvm_ioeventfd *args);
 
 void kvm_ioeventfd_set_post(struct kvm_ioeventfd_entry *entry,
@@ -24,13 +24,13 @@ void kvm_ioeventfd_set_post(struct kvm_ioeventfd_entry *entry,
 bool kvm_ioeventfd_has_post(const struct kvm_ioeventfd_entry *entry,
 			    const struct kvm_ioeventfd *args);
 
-/* NULL if nobody is to be signalled. */
+/* Returns NULL if there is no eventfd to signal. */
 struct eventfd_ctx *kvm_ioeventfd_fdget(const struct kvm_ioeventfd *args);
 void kvm_ioeventfd_put(struct eventfd_ctx *eventfd);
 
 /*
- * Where KVM may sleep: as a device's write().  @val matches, and the caller is
- * in kvm->srcu and in a process that has kvm->mm.
+ * Post a value where KVM may sleep; returns what a device's write() returns.
+ * @val matches.  The caller holds kvm->srcu, and is in a process with kvm->mm.
  */
 int kvm_ioeventfd_post(struct kvm_vcpu *vcpu,
 		       const struct kvm_ioeventfd_entry *entry,

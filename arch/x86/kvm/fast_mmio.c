@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Length-0 ioeventfds: an EPT misconfiguration doesn't tell a load from a
- * store, and a load must not ring.  So look at the code, once for each place.
+ * store, and a load must not ring.  So KVM looks at the code, once for each
+ * place.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -12,7 +13,7 @@
 #include "pv_mmio_site.h"
 #include "x86.h"
 
-/* How many bytes of the code at @place there are, up to the longest insn. */
+/* Read code at @place, up to the longest instruction.  Returns the length. */
 static int read_code(struct kvm_vcpu *vcpu,
 		     const struct kvm_pv_mmio_place *place, u8 *code)
 {
@@ -36,7 +37,7 @@ static int read_code(struct kvm_vcpu *vcpu,
 	return done;
 }
 
-/* What can't be told rings, as it always did. */
+/* Returns false when in doubt: then the access rings, as it always did. */
 static bool read_is_load(struct kvm_vcpu *vcpu,
 			 const struct kvm_pv_mmio_place *place,
 			 enum kvm_pv_mmio_mode mode)
@@ -72,8 +73,8 @@ bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
 	kvm_pv_mmio_site_drop(vcpu, &place);
 
 	/*
-	 * To look at the code costs more than stock KVM's doorbell does.  Where
-	 * the code changes all the time, do as stock KVM.
+	 * Looking at the code costs more than stock KVM's whole doorbell.  If
+	 * the code changes all the time, let it ring as on stock KVM.
 	 */
 	return kvm_pv_mmio_site_may_learn(vcpu, place.linear) &&
 	       read_is_load(vcpu, &place, cpu.mode);

@@ -20,14 +20,14 @@ static int hc_return(struct kvm_vcpu *vcpu, long ret)
 
 static int hc_complete_exit(struct kvm_vcpu *vcpu)
 {
-	/* The VMM may have sent the vCPU elsewhere meanwhile. */
+	/* If the VMM has changed RIP meanwhile, there's nothing to complete. */
 	if (!kvm_is_linear_rip(vcpu, vcpu->arch.pv_mmio.hypercall_rip))
 		return 1;
 
 	return hc_return(vcpu, 0);
 }
 
-/* Where hardware doesn't tell the length, the fast path asks the site. */
+/* If hardware doesn't tell the length, the fast path needs a site for it. */
 static void hc_learn(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_insn insn = {
@@ -68,7 +68,7 @@ static long hc_error(struct kvm_vcpu *vcpu, const struct hc_mmio_write *hc)
 	return error;
 }
 
-/* Returns as kvm_emulate_hypercall() does: 0 to go to the VMM. */
+/* Returns what kvm_emulate_hypercall() returns: 0 to go to the VMM. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu)
 {
 	struct hc_mmio_write hc = hc_parse(vcpu, is_64_bit_hypercall(vcpu));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The hypercall KVM_HC_MMIO_WRITE: does the MMIO write that a store by the
- * guest would have done.  Its exit fast path is inline, as the others are.
+ * The hypercall KVM_HC_MMIO_WRITE does the MMIO write that a store by the guest
+ * would have done.  Its exit fast path is inline, like the others.
  */
 #ifndef __KVM_X86_HC_MMIO_WRITE_H
 #define __KVM_X86_HC_MMIO_WRITE_H
@@ -33,7 +33,7 @@ hc_parse(struct kvm_vcpu *vcpu, bool op_64_bit)
 	};
 }
 
-/* Where the call is decided, so that one the fast path declines shows once. */
+/* Called when the outcome is known, so that each call is traced once. */
 static __always_inline void hc_trace(struct kvm_vcpu *vcpu,
 				     const struct hc_mmio_write *hc, bool fast,
 				     enum kvm_pv_mmio_result result)
@@ -46,7 +46,7 @@ static __always_inline void hc_trace(struct kvm_vcpu *vcpu,
 				  hc->len, hc->val, result);
 }
 
-/* What the registers alone say: 0, or the error for the guest. */
+/* Check the registers.  Returns 0, or the error for the guest. */
 static __always_inline long hc_check(struct kvm_vcpu *vcpu,
 				     const struct hc_mmio_write *hc)
 {
@@ -110,7 +110,7 @@ __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* The vendor has seen to RAX. */
+/* Vendor code has checked that RAX is KVM_HC_MMIO_WRITE. */
 static __always_inline fastpath_t
 kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 			   const struct kvm_pv_mmio_exit *exit)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Discovery and control of both ways, and what they share.
+ * Discovery and control of stores and the hypercall, and code that both share.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -45,7 +45,7 @@ int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 {
 	u64 on = cap->args[0];
 
-	/* Nothing to enable: each ioeventfd asks for payload, or an array. */
+	/* These two have nothing to enable: each ioctl asks for them itself. */
 	if (on > 1 || cap->args[1] || cap->args[2] || cap->args[3] ||
 	    cap->cap == KVM_CAP_IOEVENTFD_POST ||
 	    cap->cap == KVM_CAP_IOEVENTFDS ||
@@ -67,9 +67,9 @@ bool kvm_pv_mmio_store_may_learn(struct kvm_vcpu *vcpu)
 }
 
 /*
- * @entry is that of KVM_CPUID_FEATURES.  The hypercall's bit is for the VMM to
- * set when it enables the call: VMMs hand this leaf to guests as it is, and the
- * call fails until then.
+ * @entry is that of KVM_CPUID_FEATURES.  VMMs pass this leaf to guests
+ * unchanged, so the hypercall's bit isn't set here: the call would fail until a
+ * VMM enables it.  A VMM that does so also sets the bit.
  */
 void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 {
@@ -78,8 +78,8 @@ void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 }
 
 /*
- * A read-only memslot takes no stores: they go to a device.  Nor is what lies at
- * the LAPIC's page with APICv RAM, but a memslot of KVM's own.
+ * Stores to a read-only memslot are MMIO.  The page at the LAPIC's address
+ * isn't RAM either: with APICv, it's in an internal memslot of KVM.
  */
 bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -91,7 +91,7 @@ bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
 }
 EXPORT_SYMBOL_GPL(kvm_pv_mmio_gpa_is_ram);
 
-/* Of those that the index finds; one that posts is left to the bus. */
+/* Signal an ioeventfd that the index finds; leave one that posts to the bus. */
 static bool signal_ioeventfd(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 {
 	struct kvm_ioeventfd_entry *entry;
@@ -108,7 +108,7 @@ static bool signal_ioeventfd(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 	return true;
 }
 
-/* Done in the kernel, or else on its way to the VMM: then returns false. */
+/* Returns false if the write goes to the VMM. */
 bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 {
 	struct kvm_run *run = vcpu->run;
@@ -145,7 +145,7 @@ void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val)
 }
 EXPORT_SYMBOL_GPL(kvm_pv_mmio_trace_pio);
 
-/* What the fast paths in the vendor modules need besides. */
+/* The fast paths in the vendor modules also need these. */
 #ifdef CONFIG_KVM_XEN
 EXPORT_SYMBOL_GPL(kvm_xen_enabled);
 #endif

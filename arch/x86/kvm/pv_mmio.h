@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Doorbells without the emulator: any plain store, and the hypercall of
- * <linux/kvm_pv_mmio.h>.  Vendor code says what the exit was, common code
+ * <linux/kvm_pv_mmio.h>.  Vendor code reads what the exit was, and common code
  * decides: pv_mmio_fast.h and hc_mmio_write.h in the exit fast path,
  * pv_mmio_store.c and hc_mmio_write.c where KVM may sleep.
  */
@@ -16,16 +16,16 @@
 #include "kvm_cache_regs.h"
 #include "smm.h"
 
-/* What comes of an exit, beside a fastpath_t: enter the guest once more; */
+/* Outcomes of an exit, beside a fastpath_t.  Enter the guest again at once: */
 #define KVM_PV_MMIO_TURN_AGAIN	(-1)
-/* certainly no doorbell; */
+/* The exit is certainly no doorbell: */
 #define KVM_PV_MMIO_NO_DOORBELL	(-2)
-/* to be decided when the rest of KVM has seen the exit. */
+/* Decide later, when the rest of KVM has seen the exit: */
 #define KVM_PV_MMIO_UNDECIDED	(-3)
 
 #ifdef CONFIG_KVM_PV_MMIO
 
-/* How a guest rang: by store, hypercall, port or store to a length 0. */
+/* How a guest rang; the last is a store to an ioeventfd of length 0. */
 enum kvm_pv_mmio_kind {
 	KVM_PV_MMIO_STORE,
 	KVM_PV_MMIO_HC,
@@ -33,7 +33,7 @@ enum kvm_pv_mmio_kind {
 	KVM_PV_MMIO_LENGTH0,
 };
 
-/* What came of it. */
+/* The outcome of a doorbell. */
 enum kvm_pv_mmio_result {
 	KVM_PV_MMIO_RANG,
 	KVM_PV_MMIO_IN_KERNEL,
@@ -42,26 +42,26 @@ enum kvm_pv_mmio_result {
 	KVM_PV_MMIO_REFUSED,
 	/* Done by the emulator, and learned from it. */
 	KVM_PV_MMIO_LEARNED,
-	/* At a known place, but for the emulator: the CPU did more than that; */
+	/* A known place, but left to the emulator: for the state of the CPU; */
 	KVM_PV_MMIO_STATE,
-	/* not the address that faulted, two pages, or no permission; */
+	/* for the address: another one faulted, two pages, no permission; */
 	KVM_PV_MMIO_ADDRESS,
 	KVM_PV_MMIO_RAM,
-	/* the code or its translation has changed. */
+	/* because the code or its translation has changed. */
 	KVM_PV_MMIO_CODE,
 };
 
-/* Discovery and control, of both. */
+/* Discovery and control of stores and the hypercall. */
 bool kvm_pv_mmio_is_cap(long cap);
 int kvm_pv_mmio_check_cap(long cap);
 int kvm_pv_mmio_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap);
 void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry);
 
 /*
- * The exit fast path: interrupts are off and every register is the guest's.
- * The vendor's part says what the exit was, the common part decides, for exits
- * that vmx_pv_mmio.h and svm_pv_mmio.h let pass: right after the world switch,
- * see pv_mmio_turn.h, or else where the kernel's exit fast path is.
+ * The exit fast path: interrupts are off and the guest controls every register.
+ * These see only exits that vmx_pv_mmio.h and svm_pv_mmio.h let pass, either
+ * right after the world switch, see pv_mmio_turn.h, or else at the place of the
+ * kernel's exit fast path.
  */
 int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu);
 int __svm_pv_mmio_turn(struct kvm_vcpu *vcpu);
@@ -69,8 +69,9 @@ fastpath_t __vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t __svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 
 /*
- * Do the store that faulted at @addr, a GPA if @direct, if KVM knows it.  False
- * if not; else @r is what the emulator would return: 0 to go to the VMM.
+ * Do the store that faulted at @addr, a GPA if @direct, if KVM knows it.
+ * Returns false if not.  Otherwise @r is what the emulator would return: 0 to
+ * go to the VMM.
  */
 bool kvm_pv_mmio_serve(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 		       u64 error_code, int *r);
@@ -80,22 +81,22 @@ void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
 		       u64 error_code);
 
 /*
- * Signal the ioeventfd of length 0 at @gpa.  False if there's none, or if the
- * access is a load and so no doorbell.
+ * Signal the ioeventfd of length 0 at @gpa.  Returns false if there's none, or
+ * if the access is a load, which is no doorbell.
  */
 bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu);
 
-/* The hypercall, all of it. */
+/* Do the hypercall, where KVM may sleep. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu);
 
-/* The guest's memory is encrypted, for good. */
+/* The guest's memory is encrypted, and will be until the VM goes. */
 static inline void kvm_pv_mmio_exclude_sev(struct kvm *kvm)
 {
 	set_bit(KVM_PV_MMIO_NO_STORES_SEV, &kvm->arch.pv_mmio.no_stores);
 }
 
-/* What the fast paths need of kvm.ko, but seldom. */
+/* The fast paths rarely need these, so they are in kvm.ko. */
 void kvm_pv_mmio_trace_mmio(gpa_t gpa, int len, u64 val);
 void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val);
 
@@ -106,7 +107,7 @@ bool kvm_pv_mmio_store_may_learn(struct kvm_vcpu *vcpu);
 bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val);
 
-/* The guest's code may no longer be what it was. */
+/* Forget all places: the guest's code may have changed. */
 void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu);
 
 static __always_inline bool kvm_hc_mmio_write_enabled(struct kvm_vcpu *vcpu)

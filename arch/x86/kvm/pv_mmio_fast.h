@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The exit fast path of doorbells, but for the hypercall's.  Interrupts are off
- * and every register is the guest's.
+ * The exit fast path of stores and ports.  Interrupts are off, and the guest
+ * controls every register.
  *
  * All of it is inline in the vendor modules: on kernels that are hardened
- * against speculation, calls cost more than what they'd do here.
+ * against speculation, a call costs more than the work it would do here.
  */
 #ifndef __KVM_X86_PV_MMIO_FAST_H
 #define __KVM_X86_PV_MMIO_FAST_H
@@ -43,8 +43,8 @@ static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
 }
 
 /*
- * The ioeventfd for a write to @gpa, unless that's RAM, which is for the caller
- * to see.  @val has no bits beyond @len.  The caller is in kvm->srcu.
+ * Find the ioeventfd for a write to @gpa.  The caller has to make sure that
+ * @gpa isn't RAM, and holds kvm->srcu.  @val has no bits beyond @len.
  */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
@@ -59,13 +59,14 @@ kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 }
 
 /*
- * Go on after the instruction, and count it where the guest counts.  RFLAGS.RF,
- * which an instruction that completes clears, is the vendor's part.
+ * Move RIP to the next instruction, and count this one if the guest counts
+ * instructions.  Vendor code clears RFLAGS.RF, as an instruction that completes
+ * does.
  */
 static __always_inline void kvm_pv_mmio_retire(struct kvm_vcpu *vcpu,
 					       unsigned long next_rip)
 {
-	/* As kvm_rip_write(), which isn't inline. */
+	/* This is kvm_rip_write(), which isn't inline. */
 	vcpu->arch.regs[VCPU_REGS_RIP] = next_rip;
 	vcpu->arch.regs_avail |= BIT(VCPU_REGS_RIP);
 	vcpu->arch.regs_dirty |= BIT(VCPU_REGS_RIP);
@@ -81,17 +82,19 @@ struct kvm_pv_mmio_exit {
 	/* Hardware tells that a store to its translated address faulted. */
 	bool is_store;
 	unsigned long rip;
-	/* 0 where hardware doesn't tell. */
+	/* 0 if hardware doesn't tell. */
 	unsigned long next_rip;
-	/* RIP with the code segment's base, and where its translation starts. */
+	/*
+	 * RIP with the code segment's base, and where its translation starts.
+	 */
 	unsigned long linear_rip;
 	u64 root;
 	struct kvm_pv_mmio_cpu cpu;
 };
 
 /*
- * Whether the access may be a doorbell that KVM knows.  It's the first question
- * at each fault of MMIO, and must cost next to nothing.
+ * Whether the access may be a doorbell that KVM knows.  Each MMIO fault comes
+ * here first, so this must cost next to nothing.
  */
 static __always_inline bool kvm_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
 						 gpa_t gpa,
@@ -125,9 +128,9 @@ static __always_inline void kvm_pv_mmio_trace_store(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Where hardware doesn't say that it was a store, the site does.  But user
- * space may have loaded, where it may not store, and have rewritten its code
- * since: that takes a look at its page tables.
+ * If hardware doesn't say that the access was a store, the site does.  But user
+ * space may have loaded where it may not store, and have replaced the load by a
+ * store since then.  So KVM has to look at its page tables, too.
  */
 static __always_inline bool
 kvm_pv_mmio_may_write(struct kvm_vcpu *vcpu,
@@ -176,7 +179,7 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* Any plain store that KVM has learned; kvm_pv_mmio_may_ring() is true. */
+/* Serve a plain store that KVM has learned; kvm_pv_mmio_may_ring() is true. */
 static __always_inline fastpath_t
 kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 		     const struct kvm_pv_mmio_exit *exit)
@@ -195,9 +198,9 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Where to go on after an instruction that rings an ioeventfd of length 0, 0 if
- * that can't be told: any that isn't a load does, and hardware has told its
- * length, or the site has.
+ * Returns the RIP after an instruction that rings an ioeventfd of length 0, or
+ * 0 if that isn't known.  All instructions ring but loads.  Either hardware
+ * tells the length, or the site does.
  */
 static __always_inline unsigned long
 kvm_fast_mmio_next_rip(const struct kvm_pv_mmio_exit *exit,
@@ -241,8 +244,8 @@ __kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Any store to an ioeventfd of length 0, where those come first;
- * kvm_pv_mmio_may_ring() is true.
+ * Serve any store to an ioeventfd of length 0, on hardware where KVM looks for
+ * those first; kvm_pv_mmio_may_ring() is true.
  */
 static __always_inline fastpath_t
 kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
@@ -260,7 +263,7 @@ kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 	return ret;
 }
 
-/* "out" to a port.  Hardware tells the instruction's length. */
+/* Serve "out" to a port.  Hardware tells the instruction's length. */
 static __always_inline fastpath_t
 kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 		 unsigned long next_rip)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into the guest and out of it, where doorbells turn around between the two.
+ * Entering and leaving the guest, when doorbells turn around in between.
  *
- * To RCU a CPU in a guest is as quiescent as one in user space, and KVM tells it
- * so before each entry and after each exit, at 50 instructions each.  After the
- * exit is enough, and after the last one of a run of turns.  No grace period waits
- * longer for that: to ask a CPU for a quiescent state RCU needs its tick or an
- * IPI.  An interrupt is no doorbell, so it ends the run, and RCU hears of the guest
- * before the interrupt's handler looks.
+ * To RCU, a CPU in a guest is as quiescent as one in user space.  The kernel
+ * tells RCU so before each entry and after each exit, at 50 instructions each.
+ * It is enough to do so after an exit, and only after the last one of a run of
+ * turns.  No grace period takes longer for that: to ask a CPU for a quiescent
+ * state, RCU needs the CPU's tick or an IPI.  An interrupt is no doorbell, so
+ * it ends the run, and KVM tells RCU about the guest before the interrupt's
+ * handler looks.
  *
- * A CPU without a tick (nohz_full) needs more than a note.  Its context is tracked
- * at each entry and exit, in a run of turns as ever.
+ * A CPU without a tick (nohz_full) needs more than that.  Its context is
+ * tracked at each entry and exit, also in a run of turns.
  */
 #ifndef __KVM_X86_PV_MMIO_GUEST_H
 #define __KVM_X86_PV_MMIO_GUEST_H
@@ -19,7 +20,7 @@
 
 #ifdef CONFIG_KVM_PV_MMIO
 
-/* guest_state_enter_irqoff(), except for the note. */
+/* guest_state_enter_irqoff() without telling RCU. */
 static __always_inline void kvm_pv_mmio_guest_enter_irqoff(void)
 {
 	instrumentation_begin();
@@ -31,7 +32,7 @@ static __always_inline void kvm_pv_mmio_guest_enter_irqoff(void)
 	lockdep_hardirqs_on(CALLER_ADDR0);
 }
 
-/* guest_state_exit_irqoff(), except for the note. */
+/* guest_state_exit_irqoff() without telling RCU. */
 static __always_inline void kvm_pv_mmio_guest_exit_irqoff(void)
 {
 	lockdep_hardirqs_off(CALLER_ADDR0);
@@ -42,7 +43,7 @@ static __always_inline void kvm_pv_mmio_guest_exit_irqoff(void)
 	instrumentation_end();
 }
 
-/* The note. */
+/* Tell RCU that the CPU was in a guest. */
 static __always_inline void kvm_pv_mmio_note_guest(void)
 {
 	if (!context_tracking_enabled_this_cpu())

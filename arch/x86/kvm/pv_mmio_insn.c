@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of pv_mmio_insn.h.  It includes nothing that a program outside of
- * the kernel doesn't have.
+ * The decoder of pv_mmio_insn.h.  It only includes headers that programs
+ * outside of the kernel also have.
  */
 #include <linux/string.h>
 #include <linux/types.h>
@@ -14,7 +14,7 @@
 #define PREFIX_ADDRESS_SIZE	0x04
 #define PREFIX_LOCK		0x08
 #define PREFIX_REPEAT		0x10
-/* A REX without effect, for it isn't the last prefix. */
+/* A REX that isn't the last prefix has no effect. */
 #define PREFIX_STRAY_REX	0x20
 
 #define REX_B			0x01
@@ -34,10 +34,11 @@
 #define ANY_REG_FIELD		0xff
 
 /*
- * The instruction, followed by zeros, so that each step may read what it needs.
- * What was made of zeros is dropped in the end, for @at is then beyond the code.
- * There are more zeros than can be asked for after the prefixes, which end with
- * the code: opcode, ModRM, SIB, displacement and immediate are 11 bytes.
+ * The instruction, followed by zeros, so that each step can read what it needs
+ * without a check.  If @at ends up beyond the code, some of it came from zeros,
+ * and the result is dropped.  There are enough zeros: prefixes end with the
+ * code at the latest, and opcode, ModRM, SIB, displacement and immediate are 11
+ * bytes.
  */
 struct insn_bytes {
 	u8 code[2 * KVM_PV_MMIO_INSN_MAX];
@@ -94,7 +95,7 @@ static bool is_rex(const struct insn_bytes *bytes, u8 byte)
 	return bytes->mode == KVM_PV_MMIO_MODE_64 && (byte & 0xf0) == 0x40;
 }
 
-/* Zeros are no prefix, so this ends. */
+/* This ends at the zeros at the latest, which aren't prefixes. */
 static void take_prefixes(struct insn_bytes *bytes)
 {
 	u8 byte, prefix, rex;
@@ -123,7 +124,7 @@ static u8 reg_field(u8 modrm)
 	return (modrm >> 3) & 7;
 }
 
-/* Returns the base as encoded; it's RM_DISP32 for none, if mod says so. */
+/* Returns the base as encoded.  RM_DISP32 means none if mod says so. */
 static u8 take_sib(struct insn_bytes *bytes, struct kvm_pv_mmio_insn *insn)
 {
 	u8 sib = take(bytes, 1);
@@ -136,7 +137,7 @@ static u8 take_sib(struct insn_bytes *bytes, struct kvm_pv_mmio_insn *insn)
 	return sib & 7;
 }
 
-/* False if ModRM names no memory. */
+/* Returns false if ModRM doesn't name memory. */
 static bool take_address(struct insn_bytes *bytes, u8 modrm,
 			 struct kvm_pv_mmio_insn *insn)
 {
@@ -227,7 +228,7 @@ static bool decode_store(struct insn_bytes *bytes, u8 opcode,
 	}
 }
 
-/* Which reg fields of ModRM make it a load, as a set of bits. */
+/* Returns a bit for each reg field of ModRM with which the opcode is a load. */
 static u8 one_byte_loads(const struct insn_bytes *bytes, u8 opcode)
 {
 	switch (opcode) {
@@ -239,7 +240,7 @@ static u8 one_byte_loads(const struct insn_bytes *bytes, u8 opcode)
 	case 0x84 ... 0x85:	/* test */
 	case 0x8a ... 0x8b:	/* mov */
 		return ANY_REG_FIELD;
-	case 0x63:		/* movslq; another instruction elsewhere */
+	case 0x63:		/* movslq; outside of 64-bit mode, arpl */
 		return bytes->mode == KVM_PV_MMIO_MODE_64 ? ANY_REG_FIELD : 0;
 	case 0x80 ... 0x81:	/* cmp */
 	case 0x83:
@@ -257,7 +258,7 @@ static bool is_movbe(const struct insn_bytes *bytes, u8 opcode)
 	return opcode == 0xf0 && !(bytes->prefixes & PREFIX_REPEAT);
 }
 
-/* The emulator doesn't know popcnt, so that isn't here. */
+/* popcnt is missing, because KVM's emulator doesn't know it. */
 static u8 two_byte_loads(struct insn_bytes *bytes)
 {
 	switch (take(bytes, 1)) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A small decoder: which plain store, or whether a load, some bytes of the
- * guest's code are.
+ * A small decoder: it says whether some bytes of the guest's code are a plain
+ * store, and which one, or a load.
  *
- * It knows no vCPU and no memory, so that programs that test it can compile it
- * as it is.  Whatever it has doubts about is neither a store nor a load; the
- * emulator has the last word on those.
+ * It accesses neither a vCPU nor memory, so that programs that test it can
+ * compile it unchanged.  Whatever it has doubts about is neither a store nor a
+ * load, and left to the emulator.
  */
 #ifndef __KVM_X86_PV_MMIO_INSN_H
 #define __KVM_X86_PV_MMIO_INSN_H
@@ -32,26 +32,26 @@ enum kvm_pv_mmio_mode {
 };
 
 #define KVM_PV_MMIO_NO_REG	0xff
-/* As a base: the address of the next instruction. */
+/* As @base, this stands for the address of the next instruction. */
 #define KVM_PV_MMIO_REG_RIP	16
 
-/* What follows @len is only there for a store. */
+/* Only a store has the members after @len. */
 struct kvm_pv_mmio_insn {
 	/* Of enum kvm_pv_mmio_insn_kind. */
 	u8 kind;
 	/*
-	 * A store's length in bytes.  For all else, how many bytes say what it
-	 * is: prefixes, opcode, and ModRM where the opcode leaves it open.
+	 * A store's length in bytes.  For other kinds, how many bytes identify
+	 * it: prefixes, opcode, and ModRM if the opcode alone isn't enough.
 	 */
 	u8 len;
 	/* Bytes stored: 1, 2, 4 or 8. */
 	u8 width;
-	/* Registers as x86 numbers them.  No @src: the store is of @imm. */
+	/* Registers as x86 numbers them.  Without @src, it stores @imm. */
 	u8 src;
 	u8 base;
 	u8 index;
 	u8 shift;
-	/* To be sign-extended to the store's width. */
+	/* It is sign-extended to the store's width. */
 	s32 imm;
 	u64 disp;
 	/* Which bits of the value are stored. */
@@ -59,8 +59,8 @@ struct kvm_pv_mmio_insn {
 };
 
 /*
- * Decode the instruction at @code, of which @n bytes are at hand.  If those are
- * too few to tell, the kind is KVM_PV_MMIO_INSN_OTHER, and the length 0.
+ * Decode the instruction at @code, of which @n bytes are available.  If that is
+ * too few, the kind is KVM_PV_MMIO_INSN_OTHER, and the length 0.
  */
 void kvm_pv_mmio_decode(const u8 *code, int n, enum kvm_pv_mmio_mode mode,
 			struct kvm_pv_mmio_insn *insn);
@@ -86,7 +86,7 @@ static inline u64 kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,
 	return address;
 }
 
-/* What it stores, in the low bytes; those beyond the width are 0. */
+/* The value that it stores; bytes beyond the width are 0. */
 static inline u64 kvm_pv_mmio_insn_value(const struct kvm_pv_mmio_insn *insn,
 					 const unsigned long *regs)
 {

@@ -14,14 +14,14 @@
 
 #define L2_SET_BITS	2
 #define L2_WAYS		4
-/* Both walks have the upper levels in common. */
+/* Room for both walks, whose upper levels are the same entries. */
 #define L2_WALK_WORDS	48
 
-/* What the walks start from, and what else tells one store from another. */
+/* What identifies a store: its place, and where each of the walks starts. */
 struct l2_key {
 	struct kvm_pv_mmio_place place;
 	unsigned long linear_page;
-	/* L1's EPTP or nested CR3: with another, the same CR3 means other tables. */
+	/* L1's EPTP or nested CR3, which decides where L2's CR3 points to. */
 	unsigned long l1_root;
 	u64 l1_role;
 };
@@ -109,7 +109,7 @@ kvm_pv_mmio_l2_recall(struct kvm_vcpu *vcpu,
 	return NULL;
 }
 
-/* L1's tables, EPT or NPT, are walked as long mode's are. */
+/* L1's EPT or NPT has the format of long mode's page tables. */
 static gpa_t walk_l1(struct kvm_pv_mmio_walk *walk, gpa_t l2_gpa)
 {
 	struct kvm_mmu *mmu = walk->vcpu->arch.mmu;
@@ -129,8 +129,8 @@ static gpa_t walk_l1(struct kvm_pv_mmio_walk *walk, gpa_t l2_gpa)
 }
 
 /*
- * INVALID_GPA also where more than the tables and the roles decides, which
- * isn't remembered: a user page, by SMAP and protection keys.
+ * Also returns INVALID_GPA for a user page: there SMAP and protection keys
+ * decide, which a site doesn't remember, and not the tables and roles alone.
  */
 static gpa_t walk_l2(struct kvm_pv_mmio_walk *walk,
 		     const struct kvm_pv_mmio_place *place, u64 linear)
@@ -143,7 +143,7 @@ static gpa_t walk_l2(struct kvm_pv_mmio_walk *walk,
 	return walk_l1(walk, l2_gpa);
 }
 
-/* KVM's own walks know about permissions and reserved bits. */
+/* This walk ignores permissions and reserved bits, so KVM's own must agree. */
 static gpa_t learn_code(struct kvm_pv_mmio_walk *walk,
 			const struct kvm_pv_mmio_place *place)
 {
@@ -160,7 +160,7 @@ static gpa_t learn_code(struct kvm_pv_mmio_walk *walk,
 	return gpa;
 }
 
-/* A page that only CR0.WP makes writable isn't remembered either. */
+/* A site doesn't remember CR0.WP, so a page that it makes writable won't do. */
 static gpa_t learn_target(struct kvm_pv_mmio_walk *walk,
 			  const struct kvm_pv_mmio_place *place,
 			  unsigned long linear)
@@ -175,8 +175,8 @@ static gpa_t learn_target(struct kvm_pv_mmio_walk *walk,
 }
 
 /*
- * Accessed and dirty bits count here: the emulator sets them in L1's tables,
- * where the CPU doesn't.
+ * Accessed and dirty bits are compared here, too: a store that is emulated sets
+ * them in L1's tables, which the CPU doesn't.
  */
 static bool read_site(struct kvm_vcpu *vcpu, struct l2_site *site,
 		      const u8 *code, unsigned long linear)
@@ -202,7 +202,7 @@ static bool read_site(struct kvm_vcpu *vcpu, struct l2_site *site,
 	nr_code = kvm_pv_mmio_note_code(vcpu, site->words + walk.nr_words,
 					code_gpa, code, site->insn.len);
 	site->nr_words = walk.nr_words + nr_code;
-	/* A change between the two walks may have escaped KVM's own. */
+	/* The guest may have changed entries between the walks: look again. */
 	return nr_code && site_unchanged(site);
 }
 
@@ -252,7 +252,7 @@ void kvm_pv_mmio_l2_learn(struct kvm_vcpu *vcpu,
 
 	site = choose_victim(vcpu, set, place, linear);
 	in_vain = site->nr_words && site->uses < KVM_PV_MMIO_WORTH_IT;
-	/* Too large for the stack: what it was is lost in any case. */
+	/* A site is too large for the stack, so prepare it in place. */
 	memset(site, 0, sizeof(*site));
 	site->key = (struct l2_key) {
 		.place = *place,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stores of L2 by L1's EPT or NPT.
+ * Stores of L2, whose L1 has an EPT or NPT.
  *
- * Where the code is, and where the store goes, takes two walks of L2's tables,
- * and one of L1's for each step of these.  What they read is remembered: as
- * long as none of it has changed, the walks would end up in the same place,
- * with the same rights.
+ * To find the code, and where the store goes, takes two walks of L2's tables,
+ * and a walk of L1's for each step of these.  KVM remembers all entries that
+ * they read: as long as none of them has changed, the walks would lead to the
+ * same addresses, with the same rights.
  */
 #ifndef __KVM_X86_PV_MMIO_NESTED_H
 #define __KVM_X86_PV_MMIO_NESTED_H
@@ -13,8 +13,8 @@
 #include "pv_mmio_site.h"
 
 /*
- * The instruction at L2's @place as it is now, and at @gpa where its store
- * goes; NULL if KVM doesn't know.  The caller is in kvm->srcu.
+ * Returns the instruction at L2's @place if KVM knows it and it hasn't changed,
+ * and in @gpa where its store goes; else NULL.  The caller holds kvm->srcu.
  */
 const struct kvm_pv_mmio_insn *
 kvm_pv_mmio_l2_recall(struct kvm_vcpu *vcpu,

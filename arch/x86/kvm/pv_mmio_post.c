@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the exit fast path needs for ioeventfds that post, but seldom; see
+ * What the exit fast path rarely needs for ioeventfds that post, see
  * pv_mmio_post.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -12,7 +12,7 @@
 #include "pv_mmio_site.h"
 #include "x86.h"
 
-/* Memslots are rarely changed: remember the answer for their generation. */
+/* Memslots rarely change, so remember the answer for their generation. */
 bool kvm_pv_mmio_note_mmio(struct kvm_vcpu *vcpu,
 			   struct kvm_ioeventfd_entry *entry)
 {
@@ -49,12 +49,12 @@ kvm_pv_mmio_post_and_wake(const struct kvm_ioeventfd_entry *entry, u64 val)
 	u8 width = entry->posts & ~KVM_IOEVENTFD_WAKES;
 	u32 value;
 
-	/* All or nothing: look at the word before anything is stored. */
+	/* Do all or nothing: see that the word can be read before storing. */
 	if (!get_word(entry->wake, &value) ||
 	    !kvm_pv_mmio_put(entry, width, val))
 		return ERR_PTR(-EFAULT);
 
-	/* Pairs with the barrier of who sets the word before it sleeps. */
+	/* Pairs with the barrier of whoever sets the word before it sleeps. */
 	smp_mb();
 	return !get_word(entry->wake, &value) || value ? entry->eventfd : NULL;
 }

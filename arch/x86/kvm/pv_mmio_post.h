@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ringing an ioeventfd in the exit fast path, also one that posts what is
- * written.  Interrupts are off, and the process is the one that owns the VM:
- * KVM lets no other one run a vCPU.
+ * Ringing an ioeventfd in the exit fast path, also one that posts the value.
+ * Interrupts are off, and the process is the one that owns the VM, as KVM lets
+ * no other process run a vCPU.
  *
- * Those that don't post must not pay for the others, not even with a register
- * that is saved: so nothing here asks for more than the entry and the value,
- * and what is rare isn't inline.
+ * Ioeventfds that don't post must not pay for those that do, not even by saving
+ * a register.  So functions here need no more than the entry and the value, and
+ * rare cases aren't inline.
  */
 #ifndef __KVM_X86_PV_MMIO_POST_H
 #define __KVM_X86_PV_MMIO_POST_H
@@ -18,9 +18,9 @@
 #include "../../../virt/kvm/ioeventfd_index.h"
 
 /*
- * Store @val in the entry's slot, whole, if the page is at hand.  No access_ok()
- * and no fence: the address was checked when it was registered, and no guest has
- * a say in it.  The widths come by how common they are.
+ * Store @val in the entry's slot as a whole, if the page is present.  This
+ * needs no access_ok() and no fence: the address was checked when it was
+ * registered, and no guest can change it.  The most common widths come first.
  */
 static __always_inline bool
 kvm_pv_mmio_put(const struct kvm_ioeventfd_entry *entry, u8 width, u64 val)
@@ -46,13 +46,13 @@ fault:
 }
 
 /*
- * Note that the entry's address is no RAM in this generation of memslots.  False
- * if it is.
+ * Note that the entry's address isn't RAM in this generation of memslots.
+ * Returns false if it is.
  */
 bool kvm_pv_mmio_note_mmio(struct kvm_vcpu *vcpu,
 			   struct kvm_ioeventfd_entry *entry);
 
-/* Whether it is none, of an entry that doesn't post. */
+/* Whether the address of an entry that doesn't post isn't RAM. */
 static __always_inline bool
 kvm_pv_mmio_is_mmio(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_entry *entry,
 		    u64 generation)
@@ -62,13 +62,14 @@ kvm_pv_mmio_is_mmio(struct kvm_vcpu *vcpu, struct kvm_ioeventfd_entry *entry,
 }
 
 /*
- * As kvm_ioeventfd_post() does where KVM may sleep.  Whom to signal, NULL if
- * nobody, or an error if a page isn't at hand: then nothing was done.
+ * Do what kvm_ioeventfd_post() does where KVM may sleep.  Returns the eventfd
+ * to signal, NULL for none, or an error if a page isn't present: then it has
+ * done nothing.
  */
 struct eventfd_ctx *
 kvm_pv_mmio_post_and_wake(const struct kvm_ioeventfd_entry *entry, u64 val);
 
-/* False if it takes more than is at hand: then nothing was done. */
+/* Returns false if the fast path can't do it: then it has done nothing. */
 static __always_inline bool
 kvm_pv_mmio_post(const struct kvm_ioeventfd_entry *entry, u64 val)
 {
@@ -93,11 +94,12 @@ kvm_pv_mmio_post(const struct kvm_ioeventfd_entry *entry, u64 val)
 }
 
 /*
- * @entry is for a write of @val, whatever that has beyond the entry's length.
- * False if the fast path can't do it: then nothing was done.
+ * Ring @entry for a write of @val, of which bytes beyond the entry's length are
+ * ignored.  Returns false if the fast path can't do it: then it has done
+ * nothing.
  *
- * One that posts leaves its mmio_generation alone, and has another: that its
- * first comparison fails is how it's told from all others, which pay nothing.
+ * An entry that posts never sets its mmio_generation, and has another one.  So
+ * the first comparison fails for it, and entries that don't post pay nothing.
  */
 static __always_inline bool kvm_pv_mmio_ring(struct kvm_vcpu *vcpu,
 					     struct kvm_ioeventfd_entry *entry,
@@ -121,10 +123,13 @@ static __always_inline bool kvm_pv_mmio_ring(struct kvm_vcpu *vcpu,
 	return true;
 }
 
-/* At a port that no other ioeventfd takes the write. */
+/* For a write to a port that no ioeventfd without a slot matches. */
 bool kvm_pio_post(struct kvm_vcpu *vcpu, unsigned short port, int len, u64 val);
 
-/* The same for a port, which is never RAM: there the index tells them apart. */
+/*
+ * The same for a port, which is never RAM.  There the index tells ioeventfds
+ * that post from others.
+ */
 static __always_inline bool kvm_pio_ring(struct kvm_vcpu *vcpu,
 					 unsigned short port, int len, u64 val)
 {

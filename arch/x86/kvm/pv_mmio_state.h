@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the CPU was doing at an exit, and whether that allows KVM to complete
- * the instruction without the emulator.
+ * The state of the CPU at an exit, and whether it allows KVM to complete the
+ * instruction without the emulator.
  */
 #ifndef __KVM_X86_PV_MMIO_STATE_H
 #define __KVM_X86_PV_MMIO_STATE_H
@@ -13,7 +13,7 @@
 #include "smm.h"
 #include "x86.h"
 
-/* What vendor code reads off an exit. */
+/* What vendor code reads at an exit. */
 struct kvm_pv_mmio_cpu {
 	unsigned long rflags;
 	u32 interrupt_shadow;
@@ -21,13 +21,13 @@ struct kvm_pv_mmio_cpu {
 	enum kvm_pv_mmio_mode mode;
 };
 
-/* With the host's switch off, no site is ever learned. */
+/* The module parameter isn't checked: without it, KVM never learns a site. */
 static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
 {
 	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
 }
 
-/* @l and @db: the bits of the code segment. */
+/* @l and @db are bits of the code segment. */
 static __always_inline enum kvm_pv_mmio_mode
 kvm_pv_mmio_mode(struct kvm_vcpu *vcpu, bool l, bool db)
 {
@@ -38,8 +38,9 @@ kvm_pv_mmio_mode(struct kvm_vcpu *vcpu, bool l, bool db)
 }
 
 /*
- * Whether hardware says that a store, and not a fetch or a walk of the guest's
- * page tables, faulted at its translated and permitted address.
+ * Whether hardware says that a store faulted at its final address, after the
+ * guest's page tables have translated and permitted it; and not a fetch or a
+ * walk of those tables.
  */
 static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
 {
@@ -63,8 +64,9 @@ static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
 }
 
 /*
- * The same for an instruction that exits by itself: events are delivered by
- * then.  An exit of L2's may be L1's: the fast path doesn't ask.
+ * The same for an instruction that exits by itself, when no event can be in
+ * delivery any more.  An exit of L2 may have to go to L1, so the fast path
+ * leaves it alone.
  */
 static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
 						 struct kvm_pv_mmio_cpu cpu)
@@ -72,7 +74,7 @@ static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
 	return !is_guest_mode(vcpu) && kvm_pv_mmio_may_complete(vcpu, cpu);
 }
 
-/* The same for an access that faults: that may be the delivery of an event. */
+/* The same for an access that faults, perhaps while an event was delivered. */
 static __always_inline bool
 kvm_pv_mmio_may_skip_access(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
 {

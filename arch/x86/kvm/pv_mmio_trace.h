@@ -29,7 +29,7 @@
 	{ KVM_PV_MMIO_RAM, "declined: ram" },		\
 	{ KVM_PV_MMIO_CODE, "declined: code" }
 
-/* perf and trace-cmd know numbers only. */
+/* perf and trace-cmd see only numbers, so export the enums' values to them. */
 TRACE_DEFINE_ENUM(KVM_PV_MMIO_STORE);
 TRACE_DEFINE_ENUM(KVM_PV_MMIO_HC);
 TRACE_DEFINE_ENUM(KVM_PV_MMIO_PORT);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The turnaround: a doorbell is decided right after the world switch, and the
- * guest re-entered from there.  It's the decision of the exit fast path, made
- * earlier: what else KVM does at an exit and an entry, a doorbell doesn't need.
- * Whatever is unusual or pending goes on as before.
+ * The turnaround: KVM decides about a doorbell right after the world switch,
+ * and enters the guest again from there.  It makes the same decision as in the
+ * exit fast path, only earlier, because a doorbell needs nothing else of what
+ * KVM does at an exit and an entry.  If anything is unusual or pending, the
+ * exit goes on as before.
  */
 #ifndef __KVM_X86_PV_MMIO_TURN_H
 #define __KVM_X86_PV_MMIO_TURN_H
@@ -18,9 +19,9 @@
 #include "x86.h"
 
 /*
- * The guest's XCR0 and IA32_XSS stay loaded, as they are for each NMI that comes
- * near a world switch: nothing here uses the FPU.  But PKRU says which pages of
- * the VMM's may be read, and guests change it without an exit.
+ * The guest's XCR0 and IA32_XSS stay loaded, as nothing here uses the FPU; NMIs
+ * near a world switch run with them, too.  But PKRU decides which of the VMM's
+ * pages KVM may read, and guests change it without an exit.
  */
 static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
 {
@@ -29,15 +30,16 @@ static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
 	     !kvm_is_cr4_bit_set(vcpu, X86_CR4_PKE)))
 		return true;
 
-	/* As KVM will do it when the guest's state is put away. */
+	/* KVM does the same when it saves the guest's state. */
 	vcpu->arch.pkru = rdpkru();
 	return vcpu->arch.pkru == vcpu->arch.host_pkru;
 }
 
 /*
- * Whether an exit may be decided before the rest of KVM has seen it.  An event
- * that was to be delivered by this entry isn't done with yet, an exit of L2's
- * may be L1's, and who traces exits and entries wants to see them.
+ * Whether KVM may decide before the rest of it has seen the exit.  It may not
+ * if an event that this entry was to deliver has to be delivered again.  Nor
+ * may it for an exit of L2, which may have to go to L1, nor while exits or
+ * entries are traced.
  */
 static __always_inline bool kvm_pv_mmio_may_turn(struct kvm_vcpu *vcpu)
 {
@@ -49,7 +51,7 @@ static __always_inline bool kvm_pv_mmio_may_turn(struct kvm_vcpu *vcpu)
 }
 
 /*
- * Whether the guest may go on at once.  To be asked after the signal: a wake-up
+ * Whether the guest may go on at once.  Call this after the signal: a wake-up
  * on this CPU, or an interrupt for this vCPU, sends no IPI that would end the
  * next entry.
  */

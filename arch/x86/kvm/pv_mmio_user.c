@@ -12,7 +12,7 @@
 #include "pv_mmio_user.h"
 #include "pv_mmio_walk.h"
 
-/* Processes that ring have a few pages of doorbells each. */
+/* Room for 32 pages.  A process that rings has a few pages of doorbells. */
 #define PAGE_SET_BITS	3
 #define PAGE_WAYS	4
 
@@ -22,12 +22,12 @@
 /* A page that user space may write to. */
 struct user_page {
 	unsigned long linear;
-	/* As of struct kvm_pv_mmio_place. */
+	/* The same as in struct kvm_pv_mmio_place. */
 	u64 root;
 	u64 role;
 	u64 gfn;
 	u32 uses;
-	/* Which bits of PKRU forbid the store. */
+	/* The bits of PKRU that forbid the store. */
 	u32 pkru_mask;
 	u8 nr_words;
 	struct kvm_pv_mmio_word words[PT64_ROOT_MAX_LEVEL];
@@ -36,7 +36,7 @@ struct user_page {
 struct kvm_pv_mmio_user_pages {
 	u64 generation;
 	struct kvm_pv_mmio_budget budget;
-	/* Which of its set is the next one to be given up. */
+	/* Index in each set of the last page that was replaced. */
 	u8 next;
 	struct user_page page[1 << PAGE_SET_BITS][PAGE_WAYS];
 };
@@ -83,7 +83,7 @@ bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 }
 EXPORT_SYMBOL_GPL(kvm_pv_mmio_user_may_write);
 
-/* As the CPU does: protection keys hold for user pages, where they are on. */
+/* If enabled, protection keys apply to user pages, and this is one. */
 static u32 pkru_mask(union kvm_cpu_role role, u64 pte)
 {
 	if (!role.ext.cr4_pke)
@@ -94,9 +94,10 @@ static u32 pkru_mask(union kvm_cpu_role role, u64 pte)
 }
 
 /*
- * The CPU would set accessed and dirty bits that are clear, so these count as
- * well.  KVM's own walk, which the caller has done, has set them, and knows
- * about reserved bits.  Addresses with a tag are none of the page's.
+ * Accessed and dirty bits must be set and stay so, as the CPU would set those
+ * that are clear.  The caller has done KVM's own walk, which has set them and
+ * has checked reserved bits.  A tagged address doesn't count as one of the
+ * page.
  */
 static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 {
@@ -119,7 +120,7 @@ static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 	page->gfn = gpa_to_gfn(gpa);
 	page->pkru_mask = pkru_mask(role, pte);
 	page->nr_words = walk.nr_words;
-	/* A change between the two walks may have escaped KVM's own. */
+	/* The guest may have changed entries since KVM's own walk: redo it. */
 	return pte & PT_DIRTY_MASK &&
 	       gpa == kvm_mmu_gva_to_gpa_write(vcpu, linear |
 					       offset_in_page(gpa), NULL) &&

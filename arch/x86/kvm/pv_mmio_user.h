@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where user space may store, for hardware that doesn't say that it did.
+ * Pages that user space may write to, for hardware that doesn't tell a store
+ * from a load.
  *
- * At an EPT misconfiguration KVM takes the code's word for it.  But a process
- * may have loaded from a page that it may not write to, and another thread may
- * have put a store in the load's place since.  So the page tables that lead to
- * the target are remembered, too: as long as none of the entries has changed,
- * they allow the store.
+ * At an EPT misconfiguration, only the code says that it was a store.  But a
+ * process may have loaded from a page that it may not write to, and another
+ * thread may have replaced the load by a store since then.  So KVM also
+ * remembers the page table entries that lead to the target: as long as none of
+ * them has changed, they allow the store.
  */
 #ifndef __KVM_X86_PV_MMIO_USER_H
 #define __KVM_X86_PV_MMIO_USER_H
@@ -15,14 +16,14 @@
 
 /*
  * Whether the guest's user space may store to @linear, in the address space of
- * @root, and whether that is at @gpa.  False also if KVM doesn't know.  For the
- * exit fast path.  The caller is in kvm->srcu, @generation is that of the
- * memslots.
+ * @root, and whether that is at @gpa.  Also returns false if KVM doesn't know.
+ * This is for the exit fast path.  The caller holds kvm->srcu; @generation is
+ * that of the memslots.
  */
 bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 				gpa_t gpa, u64 root, u64 generation);
 
-/* Remember that it may, as KVM has just seen.  May sleep. */
+/* Remember that it may: KVM's own walk has just allowed it.  May sleep. */
 void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
 			    gpa_t gpa);
 

@@ -9,10 +9,10 @@
 #include "mmu.h"
 #include "pv_mmio_walk.h"
 
-/* The rights in an entry of EPT; other tables have "present" among them. */
+/* The rights in an EPT entry; bit 0 is "present" in other tables. */
 #define PTE_PRESENT	(BIT_ULL(0) | BIT_ULL(1) | BIT_ULL(2))
 
-/* The entry of @bytes at @gpa; what was noted before must not have changed. */
+/* Note the entry at @gpa.  If it has been noted before, it must be the same. */
 static bool note_entry(struct kvm_pv_mmio_walk *walk, gpa_t gpa, int bytes,
 		       u64 *value)
 {
@@ -40,7 +40,7 @@ static bool note_entry(struct kvm_pv_mmio_walk *walk, gpa_t gpa, int bytes,
 	return true;
 }
 
-/* Whether the entry maps a large page, where these exist. */
+/* Whether the entry maps a large page. */
 static bool maps_page(union kvm_cpu_role role, int level, u64 value)
 {
 	if (!(value & PT_PAGE_SIZE_MASK) || level > PG_LEVEL_1G)
@@ -58,7 +58,7 @@ gpa_t kvm_pv_mmio_walk_tables(struct kvm_pv_mmio_walk *walk,
 	int level = role.base.level;
 	u64 value, offset;
 
-	/* The CPU holds the upper level of these. */
+	/* The CPU has loaded the PDPTEs, so @root is one of them. */
 	if (level == PT32E_ROOT_LEVEL)
 		level--;
 

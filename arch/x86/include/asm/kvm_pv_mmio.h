@@ -11,24 +11,24 @@ struct kvm_pv_mmio_l2_sites;
 struct kvm_pv_mmio_sites;
 struct kvm_pv_mmio_user_pages;
 
-/* Bits: the VMM has turned them off; */
+/* Bits of no_stores.  The VMM has turned stores off: */
 #define KVM_PV_MMIO_NO_STORES_VMM	0
-/* the guest's memory is encrypted, so that KVM can't read its code. */
+/* The guest's memory is encrypted, so KVM can't read its code: */
 #define KVM_PV_MMIO_NO_STORES_SEV	1
 
-/* All-zero is the state of a new VM: the store is on, the hypercall off. */
+/* All zeros for a new VM: stores are on, the hypercall is off. */
 struct kvm_pv_mmio_vm {
-	/* KVM_PV_MMIO_NO_STORES_*: why all stores go to the emulator. */
+	/* KVM_PV_MMIO_NO_STORES_*: any bit leaves stores to the emulator. */
 	unsigned long no_stores;
 	bool hypercall_on;
 };
 
 struct kvm_pv_mmio_vcpu {
-	/* NULL until a guest rings; only the vCPU's own thread looks. */
+	/* NULL until a guest rings; only the vCPU's own thread uses them. */
 	struct kvm_pv_mmio_sites *sites;
 	struct kvm_pv_mmio_l2_sites *l2_sites;
 	struct kvm_pv_mmio_user_pages *user_pages;
-	/* The hypercall that waits for the VMM, in case the VMM moves RIP. */
+	/* RIP of a hypercall that waits for the VMM, which may change RIP. */
 	unsigned long hypercall_rip;
 };
 

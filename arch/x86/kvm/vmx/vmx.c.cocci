@@ -47,7 +47,7 @@ expression flags, kick;
  return vmx_exit_handlers_fastpath(vcpu, force_immediate_exit);
  }
 
-// RCU's note of the guest moves out of the turns, to after the last of them.
+// KVM tells RCU about the guest after the last of a run of turns, not at each.
 // expect 1
 @enter@
 position p;

@@ -27,15 +27,15 @@ vmx_pv_mmio_cpu(struct kvm_vcpu *vcpu)
 }
 
 /*
- * An instruction that completes clears RF, which Intel's CPUs set in what they
- * save at an EPT misconfiguration: that instruction hasn't completed.
+ * An instruction that completes clears RFLAGS.RF.  At an EPT misconfiguration
+ * it hasn't completed, so Intel's CPUs save RFLAGS with RF set.
  */
 static __always_inline fastpath_t
 vmx_completed(struct kvm_vcpu *vcpu, unsigned long rflags, fastpath_t ret)
 {
 	if (ret == EXIT_FASTPATH_REENTER_GUEST && rflags & X86_EFLAGS_RF) {
 		vmcs_writel(GUEST_RFLAGS, rflags & ~X86_EFLAGS_RF);
-		/* A tracepoint may have read it before. */
+		/* A tracepoint may have cached RFLAGS before. */
 		to_vmx(vcpu)->rflags &= ~X86_EFLAGS_RF;
 	}
 	return ret;
@@ -47,8 +47,9 @@ static __always_inline unsigned long vmx_next_rip(unsigned long rip)
 }
 
 /*
- * Only few exits are for these, so the index spares the others the bus.  Where
- * there's no index, the bus has none, but for want of memory.
+ * Only few exits are for ioeventfds of length 0, so the index spares the others
+ * a walk of the bus.  Without an index, the bus has no ioeventfd, unless there
+ * was no memory for one.
  */
 bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -66,7 +67,7 @@ bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
 	return !kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL);
 }
 
-/* Code segments with a base, PDPTEs in the VMCS, or no paging at all. */
+/* Outside of 64-bit mode, segments have a base, and PDPTEs are in the VMCS. */
 static noinline void vmx_locate_legacy_code(struct kvm_vcpu *vcpu,
 					    struct kvm_pv_mmio_exit *exit)
 {
@@ -80,7 +81,7 @@ static noinline void vmx_locate_legacy_code(struct kvm_vcpu *vcpu,
 		exit->root = vmcs_readl(GUEST_CR3);
 }
 
-/* The code's linear address, and where its translation starts. */
+/* Find the code's linear address, and the root of its translation. */
 static __always_inline void vmx_locate_code(struct kvm_vcpu *vcpu,
 					    struct kvm_pv_mmio_exit *exit)
 {
@@ -92,7 +93,7 @@ static __always_inline void vmx_locate_code(struct kvm_vcpu *vcpu,
 	}
 }
 
-/* Only real hardware tells the length on an EPT misconfiguration. */
+/* At an EPT misconfiguration, only real hardware is sure to tell the length. */
 static __always_inline fastpath_t
 vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_exit *exit)
 {
@@ -107,7 +108,7 @@ vmx_fast_mmio_fastpath(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_exit *exit)
 	return kvm_fast_mmio_fastpath(vcpu, exit);
 }
 
-/* Not inline: what is no doorbell shall not save registers for it. */
+/* Not inline, so that exits that are no doorbell save no registers for it. */
 static noinline fastpath_t
 vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
 {
@@ -119,7 +120,7 @@ vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
 	fastpath_t ret;
 
 	vmx_locate_code(vcpu, &exit);
-	/* Where the segment has a base, another address was asked for. */
+	/* With a segment base, kvm_pv_mmio_may_ring() saw another address. */
 	if (unlikely(exit.linear_rip != rip) &&
 	    !kvm_pv_mmio_may_know(vcpu, exit.linear_rip))
 		return EXIT_FASTPATH_NONE;
@@ -130,7 +131,7 @@ vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
 	return vmx_completed(vcpu, exit.cpu.rflags, ret);
 }
 
-/* The same. */
+/* Not inline for the same reason. */
 static noinline fastpath_t vmx_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	unsigned long rip = vmcs_readl(GUEST_RIP);
@@ -189,7 +190,7 @@ static __always_inline bool vmx_may_turn(struct kvm_vcpu *vcpu)
 	       kvm_pv_mmio_may_turn(vcpu);
 }
 
-/* What an eventfd's waiter sent to this vCPU may still be in the PIR. */
+/* An eventfd's waiter may have posted an interrupt that is still in the PIR. */
 static __always_inline bool vmx_may_reenter(struct kvm_vcpu *vcpu)
 {
 	return !(kvm_vcpu_apicv_active(vcpu) &&
@@ -198,10 +199,10 @@ static __always_inline bool vmx_may_reenter(struct kvm_vcpu *vcpu)
 }
 
 /*
- * HOST_CR3 and HOST_CR4 are as they were at the first entry: nothing sleeps that
- * would change them.  An NMI may stop events of the PMU, which makes no list of
- * MSRs longer that is empty.  One that isn't, as with PEBS, needs KVM to look at
- * each entry.
+ * HOST_CR3 and HOST_CR4 are still right, as nothing here sleeps, and so they
+ * can't change.  An NMI may stop events of the PMU, which adds nothing to an
+ * empty list of MSRs.  With a list that isn't empty, as with PEBS, KVM has to
+ * look at each entry, so vmx_may_turn() refuses.
  */
 int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu)
 {

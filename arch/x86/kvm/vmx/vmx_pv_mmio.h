@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which exits may be doorbells.  It's asked at each exit there is, so it's inline
- * and takes a few instructions for what isn't one.
+ * Which exits may be doorbells.  Every exit comes here, so this is inline, and
+ * takes only a few instructions for exits that are none.
  */
 #ifndef __KVM_X86_VMX_PV_MMIO_H
 #define __KVM_X86_VMX_PV_MMIO_H
@@ -20,7 +20,7 @@
 #define VMX_IO_IS_IN		BIT(3)
 #define VMX_IO_IS_STRING	BIT(4)
 
-/* All of the exit reason: no exit from an enclave, no bus lock. */
+/* The full @reason has more bits for enclaves and bus locks: no match then. */
 static __always_inline bool vmx_pv_mmio_may_be_doorbell(u32 reason)
 {
 	const u64 mask = BIT_ULL(EXIT_REASON_EPT_MISCONFIG) |
@@ -52,7 +52,7 @@ static __always_inline bool vmx_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
 	return kvm_rax_read(vcpu) == KVM_HC_MMIO_WRITE;
 }
 
-/* What comes of this exit. */
+/* Returns a fastpath_t, or KVM_PV_MMIO_*. */
 static __always_inline int vmx_pv_mmio_turn(struct kvm_vcpu *vcpu,
 					    bool force_immediate_exit)
 {
