@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * How a PCI device tells its driver the ways to ring its doorbell: a
- * vendor-specific capability.  kvm_pv_mmio_pci_parse.h reads it.
+ * A vendor-specific capability, by which a PCI device tells its driver the ways
+ * to ring its doorbell.  kvm_pv_mmio_pci_parse.h reads it.
  *
  *   way         rings at                     needs
  *   store       BAR and offset               nothing
@@ -9,18 +9,18 @@
  *   port        a port of the window that    ports; not with nested guests
  *               the machine reserves for all or assigned devices
  *
- * Each way does the same to the device.  What value to write is the device's
- * own affair, as is what it does.
+ * Each way has the same effect on the device.  The device defines which values
+ * to write, and their meaning.
  *
- * The port is the hypervisor's to assign, not the guest's: it lies in one
- * window that no bridge claims, and so each device costs the ports it uses
- * and no 4 KiB of a bridge's I/O window.  The window is at most 4096 ports.
+ * The hypervisor assigns the port, not the guest: it lies in one window that no
+ * bridge claims.  So a device takes only the ports it uses, and not 4 KiB for a
+ * bridge's I/O window.  The window has at most 4096 ports.
  *
  * The ISR is a byte of interrupt status, which the guest reads at a port of the
- * window.  What it says and whether a read clears it is the device's own affair;
- * no eventfd is signalled for it.
+ * window.  The device defines its meaning, and whether a read clears it;
+ * reading it signals no eventfd.
  *
- * The head is that of virtio's capabilities, with a type that virtio leaves
+ * The header is that of virtio's capabilities, with a type that virtio leaves
  * to others: a virtio driver skips it.  All fields are little-endian.
  */
 #ifndef _UAPI_LINUX_KVM_PV_MMIO_PCI_H
@@ -36,7 +36,7 @@
 #define KVM_PCI_DOORBELL_HYPERCALL	0x2
 #define KVM_PCI_DOORBELL_PORT		0x4
 
-/* A field that none of the ways needs is 0. */
+/* Fields that none of the offered ways needs are 0. */
 struct kvm_pci_doorbell_cap {
 	__u8 id;		/* 0x09, vendor-specific */
 	__u8 next;
@@ -59,7 +59,7 @@ struct kvm_pci_doorbell_cap {
 	__le16 reserved;	/* 0 */
 };
 
-/* What is wrong; a guest that gets one of these rings as it would without. */
+/* What is wrong.  After an error, a guest rings as without the capability. */
 enum kvm_pci_doorbell_error {
 	KVM_PCI_DOORBELL_OK,
 	KVM_PCI_DOORBELL_NONE,		/* the device has no such capability */
@@ -79,7 +79,7 @@ enum kvm_pci_doorbell_error {
 	KVM_PCI_DOORBELL_ERRORS
 };
 
-/* The capability, read and found to be sound. */
+/* A capability that was read and is valid. */
 struct kvm_pci_doorbell {
 	__u8 ways;
 	__u8 bar;
@@ -93,7 +93,7 @@ struct kvm_pci_doorbell {
 	__u32 offset;
 };
 
-/* The ports in use, to notice two devices at one.  Starts as zeroes. */
+/* The ports in use, to notice if two devices share one.  Starts as zeroes. */
 #define KVM_PCI_DOORBELL_PORTS	4096
 struct kvm_pci_doorbell_window {
 	__u16 first;

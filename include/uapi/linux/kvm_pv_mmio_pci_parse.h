@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * For guests, in the kernel or in userspace: find and read the capability of
- * kvm_pv_mmio_pci.h, and refuse one that is malformed.  Nothing here touches
- * the device; the caller has read its configuration.
+ * kvm_pv_mmio_pci.h, and refuse a malformed one.  Nothing here accesses the
+ * device; the caller has read its configuration.
  */
 #ifndef _UAPI_LINUX_KVM_PV_MMIO_PCI_PARSE_H
 #define _UAPI_LINUX_KVM_PV_MMIO_PCI_PARSE_H
@@ -27,7 +27,7 @@ static inline int kvm_pci_doorbell_is_width(unsigned int width,
 	return width && width <= max && !(width & (width - 1));
 }
 
-/* Whether BAR @bar of a device with this configuration is of memory. */
+/* Whether BAR @bar of a device with this configuration is a memory BAR. */
 static inline int kvm_pci_doorbell_is_memory(const __u8 *config,
 					     unsigned int bar)
 {
@@ -37,7 +37,7 @@ static inline int kvm_pci_doorbell_is_memory(const __u8 *config,
 	if (bar > 5)
 		return 0;
 
-	/* Bit 0: ports.  Bits 2 and 1: 2 for 64 bits, which take two. */
+	/* Bit 0: ports.  Bits 2:1 are 2 for a 64-bit BAR, which takes two. */
 	for (i = 0; i < bar; i++)
 		if ((bars[4 * i] & 7) == 4 && ++i == bar)
 			return 0;
@@ -123,9 +123,9 @@ static inline void kvm_pci_doorbell_read(const __u8 *cap,
 }
 
 /*
- * Read the capability at @at, which is one by ID, type and signature.  @config
- * are the first KVM_PCI_CONFIG_SIZE bytes of the device's configuration.
- * *@bell is written only if KVM_PCI_DOORBELL_OK is returned.
+ * Read the capability at @at, which has the right ID, type and signature.
+ * @config are the first KVM_PCI_CONFIG_SIZE bytes of the device's
+ * configuration.  This writes *@bell only if it returns KVM_PCI_DOORBELL_OK.
  */
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_parse(const __u8 *config, unsigned int at,
@@ -163,7 +163,7 @@ kvm_pci_doorbell_parse(const __u8 *config, unsigned int at,
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_find(const __u8 *config, struct kvm_pci_doorbell *bell)
 {
-	/* Each takes 4 bytes at least, of 192: more of them are a loop. */
+	/* 192 bytes have room for 48 capabilities of 4: more are a loop. */
 	unsigned int left = 48, at = config[0x34];
 
 	if (config[0x0e] & 0x7f)
@@ -186,7 +186,7 @@ kvm_pci_doorbell_find(const __u8 *config, struct kvm_pci_doorbell *bell)
 	return KVM_PCI_DOORBELL_NONE;
 }
 
-/* Where in a BAR of @size bytes at @start to ring, by store or hypercall. */
+/* Find the address to ring, by store or hypercall, in a BAR at @start. */
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_address(const struct kvm_pci_doorbell *bell, __u64 start,
 			 __u64 size, __u64 *address)
@@ -210,7 +210,7 @@ static inline __u8 kvm_pci_doorbell_bit(const struct kvm_pci_doorbell_window *wi
 	return 1 << ((port - window->first) % 8);
 }
 
-/* The ports that a device has, in @ports; how many these are. */
+/* List the ports of a device in @ports, and return how many these are. */
 static inline __u32 kvm_pci_doorbell_ports(const struct kvm_pci_doorbell *bell,
 					   __u32 ports[5])
 {
@@ -227,8 +227,8 @@ static inline __u32 kvm_pci_doorbell_ports(const struct kvm_pci_doorbell *bell,
 }
 
 /*
- * Take the ports of one more device; takes none if it can't have all.  All
- * devices share the window of the first.
+ * Take the ports of one more device, or none if it can't have all.  All devices
+ * share the window of the first.
  */
 static inline enum kvm_pci_doorbell_error
 kvm_pci_doorbell_claim(struct kvm_pci_doorbell_window *window,
@@ -259,8 +259,8 @@ kvm_pci_doorbell_claim(struct kvm_pci_doorbell_window *window,
 
 /*
  * Give back the ports that kvm_pci_doorbell_claim() took for this device, when
- * it is unplugged or its driver goes.  The window stays, with or without devices:
- * to let the VMM have another one, zero @window.
+ * it is unplugged or its driver goes.  The window stays even without devices:
+ * zero @window if the VMM may choose another one.
  */
 static inline void
 kvm_pci_doorbell_release(struct kvm_pci_doorbell_window *window,
