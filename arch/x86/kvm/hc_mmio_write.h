@@ -70,7 +70,7 @@ hc_next_rip(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_exit *exit,
 	if (!kvm_pv_mmio_may_know(vcpu, exit->linear_rip))
 		return 0;
 
-	insn = kvm_pv_mmio_insn(vcpu, exit, generation);
+	insn = kvm_pv_mmio_insn(vcpu, exit, KVM_PV_MMIO_NO_CODE, generation);
 	if (!insn || insn->kind != KVM_PV_MMIO_INSN_HYPERCALL)
 		return 0;
 

@@ -108,13 +108,13 @@ static __always_inline bool kvm_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
 /* The instruction at the exit's place, if KVM knows it. */
 static __always_inline const struct kvm_pv_mmio_insn *
 kvm_pv_mmio_insn(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_exit *exit,
-		 u64 generation)
+		 struct kvm_pv_mmio_code code, u64 generation)
 {
 	struct kvm_pv_mmio_place place =
 		kvm_pv_mmio_place(vcpu, exit->linear_rip, exit->root,
 				  exit->cpu);
 
-	return kvm_pv_mmio_site_recall(vcpu, &place, generation);
+	return kvm_pv_mmio_site_recall(vcpu, &place, code, generation);
 }
 
 static __always_inline void kvm_pv_mmio_trace_store(struct kvm_vcpu *vcpu,
@@ -150,14 +150,15 @@ kvm_pv_mmio_may_write(struct kvm_vcpu *vcpu,
 
 static __always_inline fastpath_t
 __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
-		       const struct kvm_pv_mmio_exit *exit)
+		       const struct kvm_pv_mmio_exit *exit,
+		       struct kvm_pv_mmio_code code)
 {
 	u64 val, generation = kvm_pv_mmio_generation(vcpu);
 	const struct kvm_pv_mmio_insn *insn;
 	struct kvm_ioeventfd_entry *entry;
 	unsigned long linear;
 
-	insn = kvm_pv_mmio_insn(vcpu, exit, generation);
+	insn = kvm_pv_mmio_insn(vcpu, exit, code, generation);
 	if (!insn || insn->kind != KVM_PV_MMIO_INSN_STORE)
 		return EXIT_FASTPATH_NONE;
 
@@ -179,10 +180,14 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
-/* Serve a plain store that KVM has learned; kvm_pv_mmio_may_ring() is true. */
+/*
+ * Serve a plain store that KVM has learned; kvm_pv_mmio_may_ring() is true.  @code
+ * is no part of @exit, so that on Intel, which never passes any, it costs nothing.
+ */
 static __always_inline fastpath_t
 kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
-		     const struct kvm_pv_mmio_exit *exit)
+		     const struct kvm_pv_mmio_exit *exit,
+		     struct kvm_pv_mmio_code code)
 {
 	fastpath_t ret;
 
@@ -192,7 +197,7 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	ret = __kvm_pv_mmio_fastpath(vcpu, exit);
+	ret = __kvm_pv_mmio_fastpath(vcpu, exit, code);
 	kvm_vcpu_srcu_read_unlock(vcpu);
 	return ret;
 }
@@ -228,8 +233,10 @@ __kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 	if (!entry || !kvm_pv_mmio_is_mmio(vcpu, entry, generation))
 		return EXIT_FASTPATH_NONE;
 
-	next_rip = kvm_fast_mmio_next_rip(exit, kvm_pv_mmio_insn(vcpu, exit,
-								 generation));
+	next_rip = kvm_fast_mmio_next_rip(exit,
+					  kvm_pv_mmio_insn(vcpu, exit,
+							   KVM_PV_MMIO_NO_CODE,
+							   generation));
 	if (!next_rip)
 		return EXIT_FASTPATH_NONE;
 

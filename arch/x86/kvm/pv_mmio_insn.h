@@ -69,9 +69,9 @@ void kvm_pv_mmio_decode(const u8 *code, int n, enum kvm_pv_mmio_mode mode,
  * The linear address that a store at @rip goes to.  In 64-bit mode the segments
  * a store can have without a prefix begin at 0.
  */
-static inline u64 kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,
-					   const unsigned long *regs,
-					   unsigned long rip)
+static __always_inline u64
+kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,
+			 const unsigned long *regs, unsigned long rip)
 {
 	u64 address = insn->disp;
 
@@ -87,8 +87,9 @@ static inline u64 kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,
 }
 
 /* The value that it stores; bytes beyond the width are 0. */
-static inline u64 kvm_pv_mmio_insn_value(const struct kvm_pv_mmio_insn *insn,
-					 const unsigned long *regs)
+static __always_inline u64
+kvm_pv_mmio_insn_value(const struct kvm_pv_mmio_insn *insn,
+		       const unsigned long *regs)
 {
 	u64 value = (s64)insn->imm;
 

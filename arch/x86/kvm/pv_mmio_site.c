@@ -302,6 +302,8 @@ bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
 	if (!set || offset_in_page(place->linear) + insn->len > PAGE_SIZE)
 		return false;
 
+	memcpy(site.code, code, insn->len);
+	memset(site.code_mask, 0xff, insn->len);
 	victim = choose_victim(set);
 	if (!victim || !read_site(vcpu, &site, code))
 		return false;

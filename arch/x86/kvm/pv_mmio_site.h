@@ -6,7 +6,8 @@
  * told when a guest rewrites or remaps its code, so each exit asks anew whether
  * the bytes and the page table entries that lead to them are still the same.
  * It asks the memory itself, at addresses that are remembered, with page faults
- * disabled: a word that isn't at hand counts as changed.
+ * disabled: a word that isn't at hand counts as changed.  Where the CPU hands
+ * over the bytes with the exit, they alone are compared.
  *
  * A place is known by its linear address.  Kernel code is mapped alike in all
  * address spaces: only the top-level page table lies elsewhere, and its entry
@@ -19,6 +20,7 @@
 #include <linux/hash.h>
 #include <linux/kvm_host.h>
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
 
 #include "mmu.h"
 #include "pv_mmio_insn.h"
@@ -52,6 +54,18 @@ struct kvm_pv_mmio_place {
 	u32 mode;
 };
 
+/*
+ * The bytes at a place, as the CPU hands them over with an exit: an array of
+ * KVM_PV_MMIO_INSN_MAX, of which @nr are the guest's.  NULL if it hands over
+ * none.
+ */
+struct kvm_pv_mmio_code {
+	const u8 *bytes;
+	u8 nr;
+};
+
+#define KVM_PV_MMIO_NO_CODE	((struct kvm_pv_mmio_code){})
+
 #define KVM_PV_MMIO_CPL_SHIFT	8
 #define KVM_PV_MMIO_USER	(3 << KVM_PV_MMIO_CPL_SHIFT)
 
@@ -64,6 +78,9 @@ struct kvm_pv_mmio_site {
 	/* The entry in the top-level table, if there is one, comes first. */
 	bool has_root;
 	struct kvm_pv_mmio_word words[KVM_PV_MMIO_SITE_WORDS];
+	/* The instruction's bytes, and all bits set for each of them. */
+	u8 code[KVM_PV_MMIO_INSN_MAX];
+	u8 code_mask[KVM_PV_MMIO_INSN_MAX];
 };
 
 /*
@@ -201,12 +218,39 @@ void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 			   u64 root);
 
+/* The bits in which eight of the site's bytes, from @first on, are others. */
+static __always_inline u64
+kvm_pv_mmio_code_changes(const struct kvm_pv_mmio_site *site, const u8 *bytes,
+			 int first)
+{
+	return (get_unaligned((const u64 *)(site->code + first)) ^
+		get_unaligned((const u64 *)(bytes + first))) &
+	       get_unaligned((const u64 *)(site->code_mask + first));
+}
+
+/* All of them, by two words that share a byte. */
+static __always_inline bool
+kvm_pv_mmio_same_code(const struct kvm_pv_mmio_site *site, const u8 *bytes)
+{
+	return !(kvm_pv_mmio_code_changes(site, bytes, 0) |
+		 kvm_pv_mmio_code_changes(site, bytes,
+					  KVM_PV_MMIO_INSN_MAX - sizeof(u64)));
+}
+
+/*
+ * What the CPU hands over needs no look at memory, nor at what leads there.  If
+ * that's too few bytes, memory says.
+ */
 static __always_inline bool
 kvm_pv_mmio_site_holds(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
-		       const struct kvm_pv_mmio_place *place)
+		       const struct kvm_pv_mmio_place *place,
+		       struct kvm_pv_mmio_code code)
 {
 	if (!kvm_pv_mmio_same_place(&site->place, place))
 		return false;
+
+	if (code.bytes && code.nr >= site->insn.len)
+		return kvm_pv_mmio_same_code(site, code.bytes);
 
 	if (unlikely(site->place.root != place->root))
 		return kvm_pv_mmio_site_move(vcpu, site, place->root);
@@ -236,7 +280,8 @@ static __always_inline bool kvm_pv_mmio_may_know(struct kvm_vcpu *vcpu,
  */
 static __always_inline const struct kvm_pv_mmio_insn *
 kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
-			const struct kvm_pv_mmio_place *place, u64 generation)
+			const struct kvm_pv_mmio_place *place,
+			struct kvm_pv_mmio_code code, u64 generation)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
 	struct kvm_pv_mmio_site *site, *end;
@@ -246,7 +291,7 @@ kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
 
 	site = sites->set[hash_long(place->linear, KVM_PV_MMIO_SET_BITS)]->site;
 	for (end = site + KVM_PV_MMIO_WAYS; site < end; site++) {
-		if (kvm_pv_mmio_site_holds(vcpu, site, place)) {
+		if (kvm_pv_mmio_site_holds(vcpu, site, place, code)) {
 			site->uses++;
 			return &site->insn;
 		}
@@ -254,7 +299,7 @@ kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
 	return NULL;
 }
 
-/* The same for callers that have not asked kvm_pv_mmio_may_know(). */
+/* The same by memory, for callers that haven't asked kvm_pv_mmio_may_know(). */
 static inline const struct kvm_pv_mmio_insn *
 kvm_pv_mmio_site_know(struct kvm_vcpu *vcpu,
 		      const struct kvm_pv_mmio_place *place)
@@ -262,7 +307,7 @@ kvm_pv_mmio_site_know(struct kvm_vcpu *vcpu,
 	if (!kvm_pv_mmio_may_know(vcpu, place->linear))
 		return NULL;
 
-	return kvm_pv_mmio_site_recall(vcpu, place,
+	return kvm_pv_mmio_site_recall(vcpu, place, KVM_PV_MMIO_NO_CODE,
 				       kvm_pv_mmio_generation(vcpu));
 }
 

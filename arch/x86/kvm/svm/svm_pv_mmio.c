@@ -9,6 +9,7 @@
 #include "svm.h"
 #include "svm_ops.h"
 #include "svm_pv_mmio.h"
+#include "svm_pv_mmio_assists.h"
 #include "x86.h"
 
 static __always_inline struct kvm_pv_mmio_cpu
@@ -35,9 +36,9 @@ static __always_inline fastpath_t svm_completed(struct vmcb *vmcb,
 	return ret;
 }
 
-/* Not inline: what is no doorbell shall not save registers for it. */
-static noinline fastpath_t svm_store_fastpath(struct kvm_vcpu *vcpu,
-					      struct vmcb *vmcb)
+static __always_inline fastpath_t
+__svm_store_fastpath(struct kvm_vcpu *vcpu, struct vmcb *vmcb,
+		     struct kvm_pv_mmio_code code)
 {
 	/* Only 64-bit code is served, where the code segment begins at 0. */
 	struct kvm_pv_mmio_exit exit = {
@@ -49,10 +50,33 @@ static noinline fastpath_t svm_store_fastpath(struct kvm_vcpu *vcpu,
 		.cpu = svm_pv_mmio_cpu(vcpu, vmcb),
 	};
 
-	return svm_completed(vmcb, kvm_pv_mmio_fastpath(vcpu, &exit));
+	return svm_completed(vmcb, kvm_pv_mmio_fastpath(vcpu, &exit, code));
 }
 
-/* The same. */
+/* Not inline: what is no doorbell shall not save registers for it. */
+static noinline fastpath_t svm_store_fastpath(struct kvm_vcpu *vcpu,
+					      struct vmcb *vmcb)
+{
+	return __svm_store_fastpath(vcpu, vmcb, KVM_PV_MMIO_NO_CODE);
+}
+
+/*
+ * The same where the CPU hands over the code.  It's a copy of its own, as the
+ * one above then has no question about bytes in it.
+ */
+static noinline fastpath_t svm_assisted_store_fastpath(struct kvm_vcpu *vcpu,
+						       struct vmcb *vmcb)
+{
+	struct kvm_pv_mmio_code code = {
+		.bytes = vmcb->control.insn_bytes,
+		.nr = svm_pv_mmio_insn_len(vcpu, vmcb),
+	};
+
+	BUILD_BUG_ON(sizeof(vmcb->control.insn_bytes) < KVM_PV_MMIO_INSN_MAX);
+	return __svm_store_fastpath(vcpu, vmcb, code);
+}
+
+/* Not inline, either. */
 static noinline fastpath_t svm_hc_fastpath(struct kvm_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
@@ -90,6 +114,8 @@ static __always_inline fastpath_t svm_ring(struct kvm_vcpu *vcpu)
 
 	switch (vmcb->control.exit_code) {
 	case SVM_EXIT_NPF:
+		if (svm_pv_mmio_has_assists())
+			return svm_assisted_store_fastpath(vcpu, vmcb);
 		return svm_store_fastpath(vcpu, vmcb);
 	case SVM_EXIT_IOIO:
 		return svm_out_fastpath(vcpu, vmcb);

@@ -127,7 +127,7 @@ vmx_store_fastpath(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip)
 
 	ret = vmx_fast_mmio_fastpath(vcpu, &exit);
 	if (ret == EXIT_FASTPATH_NONE)
-		ret = kvm_pv_mmio_fastpath(vcpu, &exit);
+		ret = kvm_pv_mmio_fastpath(vcpu, &exit, KVM_PV_MMIO_NO_CODE);
 	return vmx_completed(vcpu, exit.cpu.rflags, ret);
 }
 
