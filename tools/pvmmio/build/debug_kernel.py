@@ -19,6 +19,8 @@ FLAVOURS = ("debug", "kcsan")
 # Besides our own, the objects that share data with them.  KCSAN everywhere would
 # tell of races that are the kernel's, and no emulator could carry it.
 SHARED = ("svm.o", "vmx.o", "eventfd.o")
+# No emulator has decode assists.  What users load has no fake of them.
+FAKE_ASSISTS = "CFLAGS_svm/svm_pv_mmio.o=-DKVM_PV_MMIO_FAKE_ASSISTS"
 
 
 def race_options(objects):
@@ -33,6 +35,8 @@ def kernel_options(flavour):
 
 def kvm_options(flavour, repo):
     """With what make builds our KVM; REPO has its sources."""
+    if flavour == "debug":
+        return [FAKE_ASSISTS]
     if flavour != "kcsan":
         return []
     ours = [path for where in ("arch/x86/kvm", "virt/kvm") for path in (repo / where).rglob("*.c")]

@@ -59,8 +59,11 @@ class ObjectsTest(unittest.TestCase):
             self.assertIn(f"KCSAN_SANITIZE_{name}=y", options)
         self.assertNotIn("KCSAN_SANITIZE_x86.o=y", options)
 
-    def test_the_debug_kernel_has_none(self):
-        self.assertEqual(debug_kernel.kvm_options("debug", REPO), [])
+    def test_only_the_debug_kernel_has_fake_assists(self):
+        self.assertEqual(debug_kernel.kvm_options("debug", REPO), [debug_kernel.FAKE_ASSISTS])
+        for flavour in ("cloud", "generic", "rt"):
+            self.assertEqual(debug_kernel.kvm_options(flavour, REPO), [])
+        self.assertNotIn(debug_kernel.FAKE_ASSISTS, debug_kernel.kvm_options("kcsan", REPO))
 
 
 if __name__ == "__main__":
