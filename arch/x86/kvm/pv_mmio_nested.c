@@ -42,6 +42,7 @@ struct l2_set {
 };
 
 struct kvm_pv_mmio_l2_sites {
+	/* As kvm_pv_mmio_memory() has it. */
 	u64 generation;
 	struct l2_set set[1 << L2_SET_BITS];
 };
@@ -209,18 +210,10 @@ static bool read_site(struct kvm_vcpu *vcpu, struct l2_site *site,
 static bool get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
-	u64 generation = kvm_pv_mmio_generation(vcpu);
-	struct kvm_pv_mmio_l2_sites *sites = pv_mmio->l2_sites;
 
-	if (!sites) {
-		sites = kvzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT);
-		pv_mmio->l2_sites = sites;
-	} else if (sites->generation != generation) {
-		memset(sites, 0, sizeof(*sites));
-	}
-	if (sites)
-		sites->generation = generation;
-	return sites;
+	pv_mmio->l2_sites = kvm_pv_mmio_memory(vcpu, pv_mmio->l2_sites,
+					       sizeof(*pv_mmio->l2_sites));
+	return pv_mmio->l2_sites;
 }
 
 static struct l2_site *

@@ -136,6 +136,19 @@ static bool read_site(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 						site->words[0].where);
 }
 
+void *kvm_pv_mmio_memory(struct kvm_vcpu *vcpu, void *memory, size_t size)
+{
+	u64 generation = kvm_pv_mmio_generation(vcpu);
+
+	if (!memory)
+		memory = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	else if (*(u64 *)memory != generation)
+		memset(memory, 0, size);
+	if (memory)
+		*(u64 *)memory = generation;
+	return memory;
+}
+
 static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;

@@ -211,6 +211,14 @@ fault:
 	return unchanged;
 }
 
+/*
+ * Room for what @vcpu remembers, @size bytes that begin with the generation of
+ * memslots for which they hold.  @memory is the room that there was, or NULL.
+ * All else is 0 at first, and again in each new generation.  NULL if there's no
+ * memory.
+ */
+void *kvm_pv_mmio_memory(struct kvm_vcpu *vcpu, void *memory, size_t size);
+
 /* NULL if there's no guest memory.  What is only read may be read-only. */
 void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa);
 

@@ -34,6 +34,7 @@ struct user_page {
 };
 
 struct kvm_pv_mmio_user_pages {
+	/* As kvm_pv_mmio_memory() has it. */
 	u64 generation;
 	struct kvm_pv_mmio_budget budget;
 	/* Index in each set of the last page that was replaced. */
@@ -131,18 +132,11 @@ static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 static struct kvm_pv_mmio_user_pages *get_pages(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
-	u64 generation = kvm_pv_mmio_generation(vcpu);
-	struct kvm_pv_mmio_user_pages *pages = pv_mmio->user_pages;
 
-	if (!pages) {
-		pages = kvzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
-		pv_mmio->user_pages = pages;
-	} else if (pages->generation != generation) {
-		memset(pages, 0, sizeof(*pages));
-	}
-	if (pages)
-		pages->generation = generation;
-	return pages;
+	pv_mmio->user_pages =
+		kvm_pv_mmio_memory(vcpu, pv_mmio->user_pages,
+				   sizeof(*pv_mmio->user_pages));
+	return pv_mmio->user_pages;
 }
 
 static struct user_page *choose_victim(struct kvm_vcpu *vcpu,
