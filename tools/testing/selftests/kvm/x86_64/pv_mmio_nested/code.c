@@ -137,6 +137,21 @@ static void guest_plain(void)
 	l1_end();
 }
 
+/* KVM notices the new memslots at another place first. */
+static void l2_other_place_first(void)
+{
+	guest_learn(guest_store_code, SCENE_CODE_GPA);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
+	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED);
+	l2_store_only();
+}
+
+static void guest_other_place_first(void)
+{
+	l1_prepare(l2_other_place_first);
+	l1_end();
+}
+
 /* Without nested paging, L2's page tables contain L1's guest-physical addresses. */
 static void guest_without_tdp(void)
 {
@@ -273,6 +288,9 @@ static const struct scene_case scenes[] = {
 	{ "VMM moves the memslot of L2's code", guest_plain, create_tell_values, vmm_moves_code,
 	  .rings = { 0, 1 }, .decode = DECODE_ALWAYS, .lacks = l2_lacks_cpu,
 	  SCENE_LOG(SCENE_VALUE) },
+	{ "VMM moves the memslot of L2's code, another place is first", guest_other_place_first,
+	  create_tell_values, vmm_moves_code, .rings = { 2, 1 }, .decode = DECODE_EITHER,
+	  .lacks = l2_lacks_cpu, SCENE_LOG(SCENE_VALUE) },
 	{ "from L2, L1 without nested paging", guest_without_tdp, create, RINGS_AS_KNOWN,
 	  .lacks = l2_lacks_cpu },
 	{ "from L2, DATAMATCH hit and miss", guest_match, create_tell_values,
