@@ -87,6 +87,24 @@ static void set_bells(struct index_vm *ivm, int fd, int first, int nr, bool any_
 			      any_value ? 0 : bells[i].value);
 }
 
+/* The same by one ioctl, which saves a debug kernel 20 seconds. */
+static void set_all_bells(struct index_vm *ivm, int fd, bool any_value)
+{
+	static struct kvm_ioeventfd entries[NR_BELLS];
+	struct kvm_ioeventfds args = { .nr = NR_BELLS, .entries = (u64)entries };
+	int i;
+
+	for (i = 0; i < NR_BELLS; i++)
+		entries[i] = (struct kvm_ioeventfd) {
+			.addr = bells[i].gpa,
+			.len = LEN,
+			.fd = fd,
+			.flags = any_value ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH,
+			.datamatch = any_value ? 0 : bells[i].value,
+		};
+	vm_ioctl(ivm->vm, KVM_IOEVENTFDS, &args);
+}
+
 static u32 measure(struct index_vm *ivm)
 {
 	index_vm_write(ivm, BY_INDEX, bells[0].gpa, LEN, bells[0].value, INDEX_MAX_TICKS);
@@ -145,23 +163,24 @@ static u32 measure_port(struct index_vm *ivm, u16 port)
 /* An out that is no doorbell must cost the same at each port, whatever its hash. */
 static void test_other_ports(void)
 {
-	u32 ticks, again, least = ~0, most = 0;
-	int i, fd = eventfd_create();
+	u32 here, again, least = ~0, most = 0;
+	int i, dearest = 0, fd = eventfd_create();
 	struct index_vm ivm;
 
 	index_vm_create(&ivm);
 	set_port_zone(&ivm);
 	ioeventfd_set(ivm.vm, fd, BELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO, 0);
-	ticks = measure_port(&ivm, FIRST_PORT);
-	again = measure_port(&ivm, FIRST_PORT);
 	for (i = 0; i < NR_PORTS; i++) {
-		u32 here = measure_port(&ivm, FIRST_PORT + i);
-
+		here = measure_port(&ivm, FIRST_PORT + i);
 		least = min(least, here);
-		most = max(most, here);
+		if (here > most) {
+			most = here;
+			dearest = FIRST_PORT + i;
+		}
 	}
+	again = measure_port(&ivm, dearest);
 	printf("# other ports: %u to %u ticks\n", least, most);
-	if (again > ticks * MAX_NOISE || ticks > again * MAX_NOISE)
+	if (most > again * MAX_NOISE || again > most * MAX_NOISE)
 		ksft_test_result_skip("price of other ports: the TSC doesn't count instructions\n");
 	else
 		ksft_test_result(most <= least * MAX_PORT_RATIO, "price of other ports\n");
@@ -178,7 +197,7 @@ static void test_all_found(const char *name, void (*make)(void), bool any_value)
 
 	make();
 	index_vm_create(&ivm);
-	set_bells(&ivm, fd, 0, NR_BELLS, any_value);
+	set_all_bells(&ivm, fd, any_value);
 	measure(&ivm);
 	eventfd_take(fd);
 	fast = index_vm_fast(&ivm);
@@ -291,6 +310,7 @@ int main(void)
 {
 	ksft_print_header();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFDS));
 	ksft_set_plan(10);
 
 	test_price("addresses that share a hash", make_colliding_addresses, true);
