@@ -65,7 +65,7 @@ static void guest_break_elsewhere(void)
 	ring_once(0);
 }
 
-static void guest_break_behind(void)
+static void guest_break_after(void)
 {
 	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_end, 0, DR7_EXECUTE(0));
@@ -73,7 +73,7 @@ static void guest_break_behind(void)
 }
 
 /* The exit makes KVM take the debug registers back from the guest. */
-static void guest_break_behind_exit(void)
+static void guest_break_after_exit(void)
 {
 	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	set_breakpoints((u64)guest_popf_end, 0, DR7_EXECUTE(0));
@@ -138,7 +138,7 @@ static void vmm_breaks_on_store(struct scene *s, u64 stage)
 	set_guest_debug(s, (u64)guest_popf_insn, DR7_EXECUTE(0));
 }
 
-static void vmm_breaks_behind(struct scene *s, u64 stage)
+static void vmm_breaks_after(struct scene *s, u64 stage)
 {
 	set_guest_debug(s, (u64)guest_popf_end, DR7_EXECUTE(0));
 }
@@ -222,10 +222,10 @@ static const struct scene_case scenes[] = {
 	  .rings = { 1 }, SCENE_LOG((u64)guest_popf_end, DR6_BS) },
 	{ "guest has a breakpoint elsewhere", guest_break_elsewhere, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 } },
-	{ "guest has a breakpoint after the store", guest_break_behind, handle_debug,
+	{ "guest has a breakpoint after the store", guest_break_after, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 }, SCENE_LOG((u64)guest_popf_end, 1),
 	  NEEDS_BREAKPOINTS },
-	{ "guest has a breakpoint after the store, exit in between", guest_break_behind_exit,
+	{ "guest has a breakpoint after the store, exit in between", guest_break_after_exit,
 	  handle_debug, .decode = DECODE_ALWAYS, .rings = { 1 },
 	  SCENE_LOG((u64)guest_popf_end, 1),
 	  NEEDS_BREAKPOINTS },
@@ -245,7 +245,7 @@ static const struct scene_case scenes[] = {
 	{ "VMM has a breakpoint on the store", guest_plain, handle_debug, vmm_breaks_on_store,
 	  log_break, .rings = { 1 },
 	  NEEDS_BREAKPOINTS },
-	{ "VMM has a breakpoint after the store", guest_plain, handle_debug, vmm_breaks_behind,
+	{ "VMM has a breakpoint after the store", guest_plain, handle_debug, vmm_breaks_after,
 	  log_break, .decode = DECODE_ALWAYS,
 	  NEEDS_BREAKPOINTS },
 	{ "VMM has a breakpoint on the doorbell", guest_plain, handle_debug, vmm_breaks_on_data,

@@ -36,7 +36,7 @@ static void guest_interrupts_on(void)
 	GUEST_DONE();
 }
 
-static void guest_behind_sti(void)
+static void guest_after_sti(void)
 {
 	x2apic_enable();
 	guest_learn(guest_plain_sti, 0);
@@ -44,7 +44,7 @@ static void guest_behind_sti(void)
 	GUEST_DONE();
 }
 
-static void guest_behind_movss(void)
+static void guest_after_movss(void)
 {
 	x2apic_enable();
 	guest_learn(guest_plain_movss, 0);
@@ -91,7 +91,7 @@ static void guest_init_self(void)
 	GUEST_DONE();
 }
 
-static void guest_behind_init(void)
+static void guest_after_init(void)
 {
 	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GPA));
 	GUEST_DONE();
@@ -108,7 +108,7 @@ static void save_before_init(struct scene *s, u64 stage)
 }
 
 /* KVM can't fetch code at the reset vector, so INIT leads to an exit. */
-static bool restart_behind_init(struct scene *s)
+static bool restart_after_init(struct scene *s)
 {
 	if (s->vcpu->run->exit_reason == KVM_EXIT_IO || s->result.host.nr > 1)
 		return false;
@@ -116,7 +116,7 @@ static bool restart_behind_init(struct scene *s)
 	s->result.host.nr = 1;
 	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
 	vcpu_sregs_set(s->vcpu, &sregs_before_init);
-	regs_before_init.rip = (u64)guest_behind_init;
+	regs_before_init.rip = (u64)guest_after_init;
 	vcpu_regs_set(s->vcpu, &regs_before_init);
 	return true;
 }
@@ -127,7 +127,7 @@ static void restart_by_registers(struct scene *s, u64 stage)
 	save_before_init(s, stage);
 	SCENE_PUT_CODE(s, 0, STORE_RBX_RET);
 	vcpu_sregs_set(s->vcpu, &sregs_before_init);
-	regs_before_init.rip = (u64)guest_behind_init;
+	regs_before_init.rip = (u64)guest_after_init;
 	vcpu_regs_set(s->vcpu, &regs_before_init);
 }
 
@@ -175,16 +175,16 @@ static void stop_switching_feature(struct scene *s)
 static const struct scene_case scenes[] = {
 	{ "doorbell interrupts the guest", guest_interrupts_on, handle_irq, doorbell_interrupts,
 	  SCENE_LOG((u64)guest_popf_end) },
-	{ "doorbell interrupts the guest, after sti", guest_behind_sti, handle_irq,
+	{ "doorbell interrupts the guest, after sti", guest_after_sti, handle_irq,
 	  doorbell_interrupts, .decode = DECODE_ALWAYS, .only_tdp_tells = true,
 	  SCENE_LOG((u64)guest_sti_end) },
-	{ "doorbell interrupts the guest, after mov to SS", guest_behind_movss, handle_irq,
+	{ "doorbell interrupts the guest, after mov to SS", guest_after_movss, handle_irq,
 	  doorbell_interrupts, .decode = DECODE_ALWAYS, .only_tdp_tells = true,
 	  SCENE_LOG((u64)guest_movss_end) },
 	{ "interrupt's stack is at a doorbell", guest_stack_is_mmio, handle_irq, bells_at_stack,
 	  .decode = DECODE_ALWAYS, .any_rings = true, .any_log = true },
 	{ "other code after INIT", guest_init_self, scene_tell_values, save_before_init,
-	  restart_behind_init, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
+	  restart_after_init, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
 	{ "other code after KVM_SET_REGS", guest_init_self, scene_tell_values,
 	  restart_by_registers, .rings = { 0, 1 }, SCENE_LOG(SCENE_VALUE) },
 	{ "switched on and off meanwhile", guest_store_often, NULL, start_switching,
