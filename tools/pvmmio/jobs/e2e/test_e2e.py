@@ -7,8 +7,9 @@ import unittest
 from pvmmio.jobs.e2e import e2e, ways
 
 KEY = ("patched", "memory", "read")
-COUNTER, MAY = e2e.fast("amd", "memory")
-GOOD = {"ops": 32, "doorbells": {ways.FAST: 33}, "decodes": {"hlt": 50, "npf": 3}, COUNTER: 32}
+MAY, COUNTER = e2e.expected("amd", *KEY[:2])
+GOOD = {"bell": "memory", "load": "read", "ops": 32, "doorbells": {ways.FAST: 33},
+        "decodes": {"hlt": 50, "npf": 3}, COUNTER: 32}
 
 
 class RowTest(unittest.TestCase):
@@ -28,17 +29,35 @@ class RowTest(unittest.TestCase):
                          (dict(GOOD, decodes={"EPT_MISCONFIG": 33}), "33 accesses")):
             self.assertIn(why, e2e.complaint(row, MAY, COUNTER))
 
+    def test_nvme_rings_twice_for_each_operation(self):
+        row = dict(GOOD, bell="nvme", doorbells={ways.FAST: 64}, **{COUNTER: 64})
+        self.assertEqual(e2e.complaint(row, MAY, COUNTER), "")
+        for short in ({"doorbells": {ways.FAST: 63}}, {COUNTER: 63}):
+            self.assertIn("63", e2e.complaint(dict(row, **short), MAY, COUNTER))
+
+    def test_stock_counts_nothing(self):
+        for lab in e2e.EXPECTED:
+            for bell in e2e.LOADS:
+                self.assertIsNone(e2e.expected(lab, "stock", bell)[1])
+
     def test_ports_stay_ports(self):
-        self.assertEqual(e2e.allowed("amd", "patched", "port"), ways.FAST_PORT)
-        self.assertEqual(e2e.allowed("intel", "stock", "port"), ways.PORT)
+        self.assertEqual(e2e.expected("amd", "patched", "port"),
+                         (ways.FAST_PORT, "pio_doorbell_fast"))
+        self.assertEqual(e2e.expected("intel", "stock", "port")[0], ways.PORT)
 
     def test_only_our_kvm_is_spared_the_decode(self):
-        self.assertEqual(e2e.allowed("amd", "stock", "memory"), ways.DECODED)
-        self.assertEqual(e2e.allowed("amd", "patched", "memory"), ways.FAST)
+        self.assertEqual(e2e.expected("amd", "stock", "memory")[0], ways.DECODED)
+        self.assertEqual(e2e.expected("amd", "patched", "memory"), (ways.FAST, "pv_mmio_fast"))
 
     def test_intels_machine_has_length_0_first(self):
-        self.assertEqual(e2e.allowed("intel", "stock", "memory"), ways.UNSEEN)
-        self.assertEqual(e2e.allowed("intel", "patched", "memory"), ways.FAST_UNSEEN)
+        self.assertEqual(e2e.expected("intel", "stock", "memory")[0], ways.UNSEEN)
+        self.assertEqual(e2e.expected("intel", "patched", "memory"),
+                         (ways.FAST_UNSEEN, "mmio_doorbell_fast"))
+
+    def test_nvme_has_no_length_0(self):
+        for lab in e2e.EXPECTED:
+            self.assertEqual(e2e.expected(lab, "stock", "nvme")[0], ways.DECODED)
+            self.assertEqual(e2e.expected(lab, "patched", "nvme"), (ways.FAST, "pv_mmio_fast"))
 
 
 class SessionTest(unittest.TestCase):

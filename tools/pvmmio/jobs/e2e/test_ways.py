@@ -7,7 +7,8 @@ import unittest
 from pvmmio.jobs.e2e import ways
 
 MTREE = ("000000000000c060-000000000000c063 virtio-pci-notify-pio-virtio-blk",
-         "00000000febe3000-00000000febe3fff virtio-pci-notify-virtio-blk")
+         "00000000febe3000-00000000febe3fff virtio-pci-notify-virtio-blk",
+         "00000000febd0000-00000000febd1fff nvme")
 EMULATE = ("kvm_emulate_insn", "0:ffffffffc05410e6:89 02 (prot64)")
 
 
@@ -49,6 +50,12 @@ class WaysTest(unittest.TestCase):
                      trace("io", pio(0xc064)), trace("io", pio(kind="read")),
                      trace("npf", pv_mmio(addr=0xfebe2fff)), trace("hlt")):
             self.assertEqual(self.ways(text), {})
+
+    def test_nvme_doorbells_are_those_of_its_io_queues(self):
+        for address, found in ((0xfebd0000, {}), (0xfebd1000, {}), (0xfebd1007, {}),
+                               (0xfebd1008, {ways.DECODED: 1}), (0xfebd1fff, {ways.DECODED: 1}),
+                               (0xfebd2000, {})):
+            self.assertEqual(self.ways(trace("npf", EMULATE, mmio(address))), found, hex(address))
 
     def test_exit_without_entry_is_not_counted(self):
         text = trace("npf", mmio())

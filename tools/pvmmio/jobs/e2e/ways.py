@@ -7,7 +7,10 @@ import re
 
 EVENT = re.compile(r"^\s*\S+-\d+\s+\[\d+\]\s+\S+\s+\d+: (kvm_\w+): (.*)$")
 REASON = re.compile(r"reason (\w+)")
-DOORBELL = re.compile(r"(\w+)-(\w+) virtio-pci-notify(-pio)?-")
+DOORBELL = re.compile(r"(\w+)-(\w+) (virtio-pci-notify-pio-|virtio-pci-notify-|nvme$)")
+# Where an NVMe device's doorbells begin in its memory, after those of the queue for
+# administration, which QEMU gives no ioeventfds.
+NVME_DOORBELLS = 0x1008
 # The event that tells where a write went, and the address in it.  An EPT
 # misconfiguration's exit has none.
 WRITTEN = {
@@ -60,8 +63,10 @@ class Doorbells:
         self.ranges = {"port": [], "memory": []}
 
     def add(self, line):
-        first, last, pio = DOORBELL.search(line).groups()
-        self.ranges["port" if pio else "memory"].append((int(first, 16), int(last, 16)))
+        first, last, name = DOORBELL.search(line).groups()
+        skipped = NVME_DOORBELLS if name == "nvme" else 0
+        self.ranges["port" if "-pio-" in name else "memory"].append(
+            (int(first, 16) + skipped, int(last, 16)))
 
     def has(self, space, address):
         return any(first <= address <= last for first, last in self.ranges[space])
