@@ -21,9 +21,9 @@ from pvmmio.tally import Tally
 IN_LAB = Path(__file__).with_name("in-lab")
 KVMS = ("stock", "patched")
 # The kinds of doorbells, each with the loads that ring it.  An NVMe device's are in
-# memory, too, but 4 bytes wide.
-LOADS = {"memory": ("read", "write", "udp", "rng"), "port": ("read", "write", "udp", "rng"),
-         "nvme": ("read", "write")}
+# memory, too, but 4 bytes wide; "user" rings those in memory at CPL 3.
+LOADS = {"memory": ("read", "write", "udp", "rng", "user"),
+         "port": ("read", "write", "udp", "rng"), "nvme": ("read", "write")}
 RUNS = [(kvm, bell, load) for kvm in KVMS for bell, loads in LOADS.items() for load in loads]
 # An NVMe driver rings twice for each operation: to submit it, and having seen its end.
 RINGS = {"nvme": 2}
@@ -34,6 +34,9 @@ PORTS = (ways.PORT, ways.FAST_PORT, "pio_doorbell_fast")
 UNSEEN = (ways.UNSEEN, ways.FAST_UNSEEN, "mmio_doorbell_fast")
 EXPECTED = {"amd": {"memory": STORES, "port": PORTS, "nvme": STORES},
             "intel": {"memory": UNSEEN, "port": PORTS, "nvme": STORES}}
+# A new process rings from a place that KVM doesn't know yet, and puts off to learn where
+# it has learned too much in vain: how many doorbells may go otherwise until it does.
+FIRST = {"user": 16}
 # From how many places in its code a guest rings by memory, at most.
 MAX_PLACES = 4
 # How many more doorbells than it was asked for stock KVM's guest may ring the other
@@ -110,7 +113,8 @@ def complaint(row, may, counter=None):
         return "there are no figures"
     took, wanted = row["doorbells"], row["ops"] * RINGS.get(row["bell"], 1)
     strays = sum(count for way, count in took.items() if way != may)
-    if strays > (0 if counter else MAX_STRAYS):
+    first = min(strays, FIRST.get(row["load"], 0))
+    if strays - first > (0 if counter else MAX_STRAYS):
         return f"doorbells went {took}"
     if took.get(may, 0) < wanted:
         return f"only {took.get(may, 0)} doorbells for {row['ops']} operations"
@@ -118,7 +122,7 @@ def complaint(row, may, counter=None):
         return f"{counter} grew by {row.get(counter, 0)} in {row['ops']} operations"
     # Clocks and the like are few; what grows with I/O is one for each operation.
     decoded = sum(row["decodes"].get(fault, 0) for fault in ways.MEMORY_FAULTS)
-    if may != ways.DECODED and decoded >= row["ops"]:
+    if may != ways.DECODED and decoded - first >= row["ops"]:
         return f"{decoded} accesses to memory were decoded"
     return ""
 

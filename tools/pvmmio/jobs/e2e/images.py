@@ -12,6 +12,7 @@ QEMU = "/usr/bin/qemu-system-x86_64"
 # The host's own files, at the same place on the lab's machine.
 FIRMWARE = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/linuxboot_dma.bin",
             "/usr/share/qemu/kvmvapic.bin")
+LOAD = (HERE / "guest/load.c", HERE / "guest/user.c")
 GUEST_MODULES = ("virtio_net", "virtio_blk", "virtio-rng")
 HOST_MODULES = ("tun", "vhost_net")
 
@@ -48,7 +49,7 @@ def build_load(work):
     """The program that does the I/O, static: neither machine has libraries for it."""
     program = work / "load"
     step("building the loads", ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o",
-                                str(program), str(HERE / "guest/load.c")], work / "load.log")
+                                str(program), *map(str, LOAD)], work / "load.log")
     return program
 
 

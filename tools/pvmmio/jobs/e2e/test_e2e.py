@@ -35,6 +35,17 @@ class RowTest(unittest.TestCase):
         for short in ({"doorbells": {ways.FAST: 63}}, {COUNTER: 63}):
             self.assertIn("63", e2e.complaint(dict(row, **short), MAY, COUNTER))
 
+    def test_new_process_is_learned_in_time(self):
+        for load, others, good in (("user", 15, True), ("user", 16, False), ("read", 0, False)):
+            row = dict(GOOD, load=load, decodes={"npf": 31 + others},
+                       doorbells={ways.FAST: 32, ways.LEARNED: 1, ways.DECODED: others})
+            self.assertEqual(e2e.complaint(row, MAY, COUNTER) == "", good, (load, others))
+        row = dict(GOOD, load="user", decodes={"npf": 33},
+                   doorbells={ways.FAST: 32, ways.LEARNED: 1})
+        self.assertIn("33 accesses", e2e.complaint(row, MAY, COUNTER))
+        row = dict(GOOD, load="user", doorbells={ways.FAST: 31, ways.LEARNED: 2})
+        self.assertIn("only 31", e2e.complaint(row, MAY, COUNTER))
+
     def test_stock_counts_nothing(self):
         for lab in e2e.EXPECTED:
             for bell in e2e.LOADS:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pvmmio import REPO
+from pvmmio.jobs.e2e import images
 
 SELFTESTS = "tools/testing/selftests/kvm"
 FLAGS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -105,7 +106,7 @@ def in_background(command):
 def load(folder, _built):
     """The load of jobs/e2e, both ends: blocks, numbered lines, packets."""
     program, data = folder / "load", folder / "data"
-    why = compile_program(program, [REPO / "tools/pvmmio/jobs/e2e/guest/load.c"])
+    why = compile_program(program, images.LOAD)
 
     def does(name, where, wanted=(0,)):
         return f"load {name}", why or run([program, name, where, "32", "7"], wanted)
@@ -117,6 +118,8 @@ def load(folder, _built):
     yield does("records", data)
     yield does("rng", data)
     yield "load that finds other data", why or run([program, "compare", data, "8", "7"], (1,))
+    yield "load without a device for user space", why or run([program, "user", "none", "8", "7"],
+                                                             (1,))
     if not why:
         with in_background([program, "echo"]):
             deadline = time.monotonic() + 10

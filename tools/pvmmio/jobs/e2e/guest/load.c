@@ -8,6 +8,8 @@
  * line that tells where, and with status 1.
  */
 #define _GNU_SOURCE
+#include "user.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +42,7 @@ struct target {
 	unsigned char *expected;
 };
 
-static void die(const char *format, ...)
+void die(const char *format, ...)
 {
 	va_list args;
 
@@ -126,6 +128,12 @@ static void read_records(struct target *t, uint64_t index)
 		die("burst %lu can't be read: %s", index, strerror(errno));
 }
 
+static void read_user(struct target *t, uint64_t index)
+{
+	(void)index;
+	user_read(t->buffer, BURST);
+}
+
 /* Others may have taken some in between, but none comes twice. */
 static void check_records(struct target *t, uint64_t index)
 {
@@ -209,6 +217,7 @@ static const struct load {
 	{ "write", open_writer, make_block, write_block, NULL },
 	{ "udp", open_socket, make_packet, echo_packet, check_packet },
 	{ "rng", open_plain, NULL, read_records, check_records },
+	{ "user", user_open, NULL, read_user, check_records },
 	/* For the other end. */
 	{ "fill", open_new, make_block, write_block, NULL },
 	{ "compare", open_plain, NULL, read_block, check_block },
