@@ -53,6 +53,15 @@ def build_load(work):
     return program
 
 
+def build_boot(work):
+    """What a BIOS boots: one sector for the address where it comes to lie."""
+    program = work / "boot"
+    step("building what the BIOS boots", [
+        "gcc", "-m32", "-nostdlib", "-static", "-Wl,--build-id=none,-Ttext=0x7c00,--oformat=binary",
+        "-o", str(program), str(HERE / "guest/boot.S")], work / "boot.log")
+    return program
+
+
 def build_initramfs(virtio, work):
     """The guest's: our first process, and Debian's modules."""
     path = work / "initramfs"
@@ -76,7 +85,8 @@ def lab_files(built, work):
     work.mkdir(parents=True, exist_ok=True)
     virtio = built / "virtio"
     places = {path: path for path in [QEMU, *libraries(QEMU), *FIRMWARE]}
-    places |= {"/e2e/load": build_load(work), "/e2e/initramfs": build_initramfs(virtio, work),
+    places |= {"/e2e/load": build_load(work), "/e2e/boot": build_boot(work),
+               "/e2e/initramfs": build_initramfs(virtio, work),
                "/e2e/vmlinuz": built / "vmlinuz", "/e2e/session": HERE / "session"}
     for name, contents in modules_of(virtio, HOST_MODULES):
         (work / name).write_bytes(contents)

@@ -48,7 +48,7 @@ class RowTest(unittest.TestCase):
 
     def test_stock_counts_nothing(self):
         for lab in e2e.EXPECTED:
-            for bell in e2e.LOADS:
+            for bell in e2e.EXPECTED[lab]:
                 self.assertIsNone(e2e.expected(lab, "stock", bell)[1])
 
     def test_ports_stay_ports(self):
@@ -69,6 +69,16 @@ class RowTest(unittest.TestCase):
         for lab in e2e.EXPECTED:
             self.assertEqual(e2e.expected(lab, "stock", "nvme")[0], ways.DECODED)
             self.assertEqual(e2e.expected(lab, "patched", "nvme"), (ways.FAST, "pv_mmio_fast"))
+
+    def test_bios_is_decoded_on_ours_too(self):
+        self.assertEqual(e2e.expected("amd", "patched", "bios"), (ways.DECODED, None))
+        self.assertEqual(e2e.expected("amd", "patched", "bios-nvme"), (ways.DECODED, None))
+        row = {"bell": "bios", "load": "copy", "ops": 64, "decodes": {"npf": 200}}
+        for count, why in ((64, ""), (63, "only 63")):
+            self.assertIn(why, e2e.complaint(dict(row, doorbells={ways.DECODED: count}),
+                                             ways.DECODED))
+        self.assertIn("went", e2e.complaint(dict(row, doorbells={ways.DECODED: 64, ways.FAST: 3}),
+                                            ways.DECODED))
 
 
 class SessionTest(unittest.TestCase):
@@ -101,6 +111,22 @@ class SessionTest(unittest.TestCase):
             with contextlib.redirect_stdout(io.StringIO()):
                 e2e.judge_learning(session)
             self.assertEqual(tally.passed, passed, lines)
+
+    def test_each_run_is_judged(self):
+        for lab, skipped in (("amd", ()), ("intel", ("bios", "bios-nvme"))):
+            wanted = {(kvm, bell, load) for kvm in e2e.KVMS for bell in e2e.LOADS
+                      for load in e2e.LOADS[bell] if bell not in skipped}
+            self.assertEqual(set(e2e.runs(lab)), wanted)
+
+    def test_skipped_check_says_why(self):
+        session, tally = self.read("check SKIP stock: bios: x (why)")
+        self.assertEqual((session.rows, tally.skipped), ({}, 1))
+
+    def test_next_guest_has_doorbells_of_its_own(self):
+        doorbell = "patched doorbell 00000000febe3000-00000000febe3fff virtio-pci-notify-virtio-blk"
+        learned = "patched learned febe3000"
+        session, _ = self.read(doorbell, learned, "patched guest", learned)
+        self.assertEqual(session.learned["patched"], [True, False])
 
     def test_stray_lines_are_no_figures(self):
         session, tally = self.read("Terminated", "patched nonsense", "")
