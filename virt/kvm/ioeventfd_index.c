@@ -450,20 +450,40 @@ static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 	spin_unlock(&index->others->lock);
 }
 
+/*
+ * The nearest before @pos that is at the same address and as long, which is in
+ * the index already.  Ioeventfds that touch each other begin at few addresses
+ * and have few lengths: so however many there are, and in which order, on
+ * average it isn't far away.
+ */
+static struct kvm_ioeventfd_entry *find_alike(const struct kvm_io_bus *bus,
+					      int pos)
+{
+	const struct kvm_io_range *range = &bus->range[pos];
+	u64 lo = vicinity_begin(bus, pos).lo;
+	struct kvm_ioeventfd_entry *entry;
+
+	while (pos-- > 0 && range_end(&bus->range[pos]) >= lo) {
+		if (bus->range[pos].addr != range->addr ||
+		    bus->range[pos].len != range->len)
+			continue;
+		entry = range_entry(&bus->range[pos]);
+		if (entry)
+			return entry;
+	}
+	return NULL;
+}
+
 static void index_note_neighbours(struct kvm_ioeventfd_index *index,
 				  struct kvm_io_bus *bus, int pos)
 {
-	const struct kvm_io_range *range = &bus->range[pos];
-	struct kvm_ioeventfd_entry *alike = NULL;
+	struct kvm_ioeventfd_entry *alike = find_alike(bus, pos);
 
 	/* There may be thousands at one address: one is as good as all. */
-	if (pos > 0 && range[-1].addr == range->addr &&
-	    range[-1].len == range->len)
-		alike = range_entry(&range[-1]);
 	if (!alike)
 		index_note_nest(index, bus, pos);
 	else if (entry_kind(alike) & KVM_IOEVENTFD_NESTED)
-		entry_set_nested(index, range_entry(range));
+		entry_set_nested(index, range_entry(&bus->range[pos]));
 }
 
 /* One that came to @pos, of which all is known but what is around it. */
@@ -577,6 +597,7 @@ static void index_add_all(struct kvm *kvm, bool entries)
 		for (pos = 0; bus && pos < bus->dev_count; pos++) {
 			if (entries == !!range_entry(&bus->range[pos]))
 				index_add(kvm, i, bus, pos);
+			cond_resched();
 		}
 	}
 }

@@ -21,6 +21,7 @@
 #define MANY		4096
 #define STRIDE		0x1000
 #define MOVED		256
+#define NESTED		2048
 #define MAX_ARRAY	65536
 
 struct spec {
@@ -634,6 +635,52 @@ static void test_longest(void)
 	free(args);
 }
 
+/* How long it takes to assign ioeventfds of which half contain all others. */
+static u64 ticks_to_nest(bool in_turn)
+{
+	static struct kvm_ioeventfd args[NESTED];
+	u64 start, ticks;
+	struct side s;
+	u32 failed, i;
+	bool inner;
+
+	side_create(&s);
+	for (i = 0; i < NESTED; i++) {
+		inner = in_turn ? i % 2 : i >= NESTED / 2;
+		args[i] = (struct kvm_ioeventfd) {
+			.addr = INDEX_GPA + (inner ? 3 : 0),
+			.len = inner ? 1 : 8,
+			.datamatch = i,
+			.fd = s.fds[0],
+			.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		};
+	}
+	start = rdtsc();
+	TEST_ASSERT(!set_array(s.ivm.vm, args, NESTED, &failed), "KVM must take them all");
+	ticks = rdtsc() - start;
+	side_free(&s);
+	return ticks;
+}
+
+/*
+ * No VMM can keep KVM busy for minutes, where it doesn't look for a signal.  What
+ * counts instructions says the same of a bad order once more.
+ */
+static void test_nested(void)
+{
+	u64 apart = ticks_to_nest(false), in_turn = ticks_to_nest(true), again = in_turn;
+
+	if (in_turn > 3 * apart)
+		again = ticks_to_nest(true);
+	printf("# nested: %lu ticks, in turn %lu and %lu\n", apart, in_turn, again);
+	if (in_turn > 2 * again || again > 2 * in_turn)
+		ksft_test_result_skip("nested: the TSC doesn't count instructions\n");
+	else
+		ksft_test_result(in_turn <= 3 * apart,
+				 "%d in each other, in turn, take hardly longer than in another order\n",
+				 NESTED);
+}
+
 static void test_capability(void)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_IOEVENTFDS, .args = { 1 } };
@@ -653,7 +700,7 @@ int main(void)
 	ksft_print_header();
 	if (!kvm_has_cap(KVM_CAP_IOEVENTFDS))
 		ksft_exit_skip("KVM_CAP_IOEVENTFDS is not offered\n");
-	ksft_set_plan(1 + NR_REFUSALS + ARRAY_SIZE(wrongs) + 1 + ARRAY_SIZE(layouts) + 2 + 4 + 1);
+	ksft_set_plan(1 + NR_REFUSALS + ARRAY_SIZE(wrongs) + 1 + ARRAY_SIZE(layouts) + 2 + 4 + 2);
 
 	test_capability();
 	test_refusals();
@@ -669,5 +716,6 @@ int main(void)
 	test_move("up by half", 16, MOVED / 2 * 16);
 	test_move("down by half", 16, -MOVED / 2 * 16);
 	test_longest();
+	test_nested();
 	ksft_finished();
 }
