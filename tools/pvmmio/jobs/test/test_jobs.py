@@ -16,6 +16,7 @@ from pvmmio.jobs import machines, reader
 from pvmmio.jobs.bench import bench
 from pvmmio.jobs.fuzz import fuzz
 from pvmmio.jobs.regress import names
+from pvmmio.jobs.test import units
 from pvmmio.lab import fleet
 from pvmmio.tally import Tally
 
@@ -217,6 +218,38 @@ class ReaderTest(unittest.TestCase):
     def test_no_test_is_a_failure(self):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(Tally().finish(), 1)
+
+
+class UnitsTest(unittest.TestCase):
+    def said(self, body):
+        tally = Tally()
+        test = type("Fake", (unittest.TestCase,), {"test": body})("test")
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            test.run(units.TallyResult(tally))
+        return re.sub(r"\S*Fake", "Fake", said.getvalue())
+
+    def test_part_that_fails_is_told(self):
+        def parts(test):
+            for number in range(3):
+                with test.subTest(number=number):
+                    test.assertNotEqual(number, 1, "one")
+                    test.assertTrue(1 / (number - 2))
+
+        self.assertEqual(self.said(parts),
+                         "FAIL tools Fake.test (number=1) (1 == 1 : one)\n"
+                         "FAIL tools Fake.test (number=2) (ZeroDivisionError: division by zero)\n")
+
+    def test_parts_that_pass_are_one_line(self):
+        def parts(test):
+            for number in range(3):
+                with test.subTest(number=number):
+                    pass
+
+        self.assertEqual(self.said(parts), "PASS tools Fake.test\n")
+
+    def test_surprise_is_a_failure(self):
+        self.assertEqual(self.said(unittest.expectedFailure(lambda test: None)),
+                         "FAIL tools Fake.test (it passed, which was not expected)\n")
 
 
 class MachinesTest(unittest.TestCase):

@@ -38,6 +38,15 @@ class TallyResult(unittest.TestResult):
     def addError(self, test, err):
         self.line("FAIL", test, f"{err[0].__name__}: {err[1]}")
 
+    def addSubTest(self, test, subtest, err):
+        """A test of which a part failed gets no other line."""
+        if err:
+            what = self.addFailure if issubclass(err[0], test.failureException) else self.addError
+            what(subtest, err)
+
+    def addUnexpectedSuccess(self, test):
+        self.line("FAIL", test, "it passed, which was not expected")
+
 
 def run(tally, pattern="test_*.py"):
     result = TallyResult(tally)
