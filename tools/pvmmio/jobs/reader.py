@@ -45,7 +45,7 @@ class Program:
             skips = status == KSFT_SKIP and self.reason
             self.tally.add("PASS" if skips else "FAIL", f"{self.label}: skips",
                            self.reason or f"status {status}")
-        elif status or self.planned is None or self.results != self.planned:
+        elif status != 0 or self.planned is None or self.results != self.planned:
             self.tally.add("FAIL", f"{self.label}: completes",
                            f"status {status}, {self.results} results of"
                            f" {self.planned} planned; " + "; ".join(self.notes[-8:]))
@@ -65,6 +65,9 @@ class Reader:
         word, _, rest = text.partition(" ")
         program = self.running.get(machine.name)
         if word == "begin":
+            # As after the words of a program that died in the middle of a line.
+            if program:
+                program.end(None)
             self.running[machine.name] = Program(machine.name + self.kind, *rest.split(),
                                                  self.tally)
         elif program and word == "end":

@@ -210,6 +210,12 @@ class ReaderTest(unittest.TestCase):
     def test_missing_plan_fails(self):
         self.assertEqual(self.totals(["ok 1 first", "end 0"])[1], 1)
 
+    def test_test_without_an_end_fails_where_the_next_begins(self):
+        lines = ["1..1", "ok 1 first", "# 2 signend 254", "begin patched next_test", *GOOD]
+        self.assertEqual(self.totals(lines), (3, 1, 1))
+        self.assertIn("FAIL amd patched some_test: completes (status None, 1 results of 1",
+                      self.said.getvalue())
+
     def test_stock_has_to_skip_with_a_reason(self):
         self.assertEqual(self.totals(["1..0 # SKIP not offered", "end 4"], "stock"), (1, 0, 0))
         self.assertEqual(self.totals(["1..0 # SKIP", "end 4"], "stock"), (0, 1, 0))
