@@ -16,7 +16,8 @@ from pvmmio.jobs import machines, reader
 from pvmmio.jobs.bench import bench
 from pvmmio.jobs.fuzz import fuzz
 from pvmmio.jobs.regress import names
-from pvmmio.jobs.test import units
+from pvmmio.jobs.test import run, units
+from pvmmio.jobs.test.sanitized import SELFTESTS
 from pvmmio.lab import fleet
 from pvmmio.tally import Tally
 
@@ -224,6 +225,15 @@ class ReaderTest(unittest.TestCase):
     def test_no_test_is_a_failure(self):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(Tally().finish(), 1)
+
+
+class NamesTest(unittest.TestCase):
+    def test_machines_that_take_some_tests_find_them(self):
+        script = (REPO / "tools/pvmmio/jobs/test/in-lab").read_text()
+        paging = re.search(r'paging_tests="([^"]*)"', script).group(1).split()
+        for name in (*paging, *run.PAGING_TESTS, *machines.SMP_TESTS):
+            with self.subTest(name=name):
+                self.assertTrue(list((REPO / SELFTESTS / "x86_64").glob(f"{name}.c")))
 
 
 class UnitsTest(unittest.TestCase):
