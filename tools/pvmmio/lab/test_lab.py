@@ -205,6 +205,10 @@ class Verdict(unittest.TestCase):
         for other in ("WARNING: other", "Call Trace:"):
             self.assertTrue(verdict.find_splat(KNOWN + other, bochs.KNOWN_SPLATS), other)
 
+    def test_known_splat_without_an_end_hides_nothing(self):
+        cut = "".join(KNOWN.splitlines(keepends=True)[:-1])
+        self.assertTrue(verdict.find_splat(cut + "BUG: KASAN: some", bochs.KNOWN_SPLATS))
+
     def test_status(self):
         self.assertEqual(verdict.parse_status("0\n"), 0)
         self.assertEqual(verdict.parse_status("126\n"), 126)

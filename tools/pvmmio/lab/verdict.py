@@ -44,8 +44,10 @@ def find_splat(console, known=()):
     for line in lines:
         kind = classify(line)
         if kind and any(re.search(pattern, line) for pattern in known):
-            # The rest of the report, such as its stack trace, is known too.
-            next((end for end in lines if "---[ end trace" in end), None)
+            # The rest of the report, such as its stack trace, is known too. Without an
+            # end it would be all that follows.
+            if not any("---[ end trace" in end for end in lines):
+                return kind, line.strip()
         elif kind:
             return kind, line.strip()
     return None
