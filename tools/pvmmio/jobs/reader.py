@@ -4,6 +4,7 @@ import re
 
 KSFT_SKIP = 4
 RESULT = re.compile(r"(not ok|ok) \d+ (.*)")
+END = re.compile(r"end \d+$")
 PLAN = re.compile(r"1\.\.(\d+)(?: # SKIP (.*))?$")
 
 
@@ -74,3 +75,5 @@ class Reader:
             self.running.pop(machine.name).end(int(rest))
         elif program:
             program.line(text)
+        elif END.match(text):
+            self.tally.add("FAIL", f"{machine.name}{self.kind}: a test begins before it ends", text)

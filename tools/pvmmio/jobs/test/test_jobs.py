@@ -217,6 +217,11 @@ class ReaderTest(unittest.TestCase):
         self.assertIn("FAIL amd patched some_test: completes (status None, 1 results of 1",
                       self.said.getvalue())
 
+    def test_test_without_a_beginning_fails(self):
+        lines = [*GOOD, "words of the last testbegin patched next_test", "not ok 1 first", "end 1"]
+        self.assertEqual(self.totals(lines), (2, 1, 1))
+        self.assertEqual(self.totals([*GOOD, "end of the list", "the end 1"]), (2, 0, 1))
+
     def test_stock_has_to_skip_with_a_reason(self):
         self.assertEqual(self.totals(["1..0 # SKIP not offered", "end 4"], "stock"), (1, 0, 0))
         self.assertEqual(self.totals(["1..0 # SKIP", "end 4"], "stock"), (0, 1, 0))
