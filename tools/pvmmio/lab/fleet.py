@@ -29,8 +29,10 @@ class Machine:
                         "--", "sh", SCRIPT]
 
     def run(self, on_line):
-        with subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
-                              errors="replace", stdin=subprocess.DEVNULL) as process:
+        # Nobody waits for our thread when we are stopped: then the kernel ends the machine.
+        with subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--", *self.command],
+                              stdout=subprocess.PIPE, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL) as process:
             try:
                 for line in process.stdout:
                     self.lines.append(line.rstrip("\n"))

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -21,6 +22,16 @@ from pvmmio.jobs.test.sanitized import SELFTESTS
 from pvmmio.lab import fleet
 from pvmmio.tally import Tally
 
+# With a machine that says no more once it has booted.
+JOB = """
+from types import SimpleNamespace
+from pvmmio.console import main
+from pvmmio.lab import fleet
+
+machine = SimpleNamespace(command=["sh", "-c", "echo booted; exec sleep 60"], lines=[])
+main(lambda argv: fleet.side_by_side(
+    [lambda: fleet.Machine.run(machine, lambda _, line: print(line, flush=True))]), [])
+"""
 GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
 
 
@@ -309,6 +320,14 @@ class MachinesTest(unittest.TestCase):
 
         with self.assertRaisesRegex(JobError, "no space"):
             fleet.side_by_side([fail, lambda: None])
+
+    def test_machine_ends_with_the_job_that_is_stopped(self):
+        with subprocess.Popen([sys.executable, "-c", JOB], cwd=REPO / "tools", text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+            self.assertEqual(job.stdout.readline(), "booted\n")
+            job.terminate()
+            # This lasts until the machine has closed its standard error, too.
+            self.assertIn("interrupted by SIGTERM", job.communicate(timeout=20)[1])
 
     def test_unknown_machine(self):
         with self.assertRaisesRegex(JobError, "LAB=vax: no such machine; there is intel, amd"):
