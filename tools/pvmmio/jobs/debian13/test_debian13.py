@@ -81,6 +81,11 @@ main(run, sys.argv[1:])
 """
 
 
+def heed_sigint():
+    """What a script starts in the background ignores it, and so would we."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @unittest.skipUnless(os.geteuid() == 0, "mounts, as root only")
 class LeashTest(unittest.TestCase):
     def setUp(self):
@@ -107,9 +112,10 @@ class LeashTest(unittest.TestCase):
     def test_however_it_ends(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             with self.subTest(signal=number):
+                # pylint: disable-next=subprocess-popen-preexec-fn
                 process = subprocess.Popen([sys.executable, "-c", STAYS, str(self.folder)],
                                            env=dict(os.environ, PYTHONPATH=str(REPO / "tools")),
-                                           stderr=subprocess.PIPE)
+                                           stderr=subprocess.PIPE, preexec_fn=heed_sigint)
                 self.wait_until((self.folder.parent / "up").exists)
                 (self.folder.parent / "up").unlink()
                 self.assertNotIn("pv-mmio-test", Path("/proc/mounts").read_text())
