@@ -486,7 +486,7 @@ static void index_note_neighbours(struct kvm_ioeventfd_index *index,
 		entry_set_nested(index, range_entry(&bus->range[pos]));
 }
 
-/* One that came to @pos, of which all is known but what is around it. */
+/* Add the entry at @pos, which is filled in, after a look at its neighbours. */
 static void index_admit(struct kvm_ioeventfd_index *index, enum kvm_bus bus_idx,
 			struct kvm_io_bus *bus, int pos)
 {
@@ -512,7 +512,7 @@ static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
 	index_admit(index, bus_idx, bus, pos);
 }
 
-/* From now on, and for good, all that is on this bus is left to it. */
+/* Answer no more for this bus, as it can't be told which devices overlap. */
 static void index_distrust(struct kvm *kvm, enum kvm_bus bus_idx)
 {
 	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;

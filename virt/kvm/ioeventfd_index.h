@@ -14,17 +14,17 @@
 struct eventfd_ctx;
 
 /*
- * On PREEMPT_RT eventfd_signal() takes a lock that sleeps: the exit fast path
- * may ring only who has nobody to signal.
+ * On PREEMPT_RT eventfd_signal() takes a lock that sleeps, so the exit fast path
+ * serves only ioeventfds that post and have no eventfd.
  */
 #define KVM_PV_MMIO_MAY_SIGNAL	(!IS_ENABLED(CONFIG_PREEMPT_RT))
 
 /*
  * What an ioeventfd answers to, in one word: its length in bytes, 0 if any will
  * do, its bus, flags, and the generation of its bus in which it was verified
- * that no other device is in the way.  Nobody looks for another generation than
- * the current one, nor for the two flags that leave an ioeventfd to the bus: one
- * comparison tells it all.
+ * that no other device is in the way.  A lookup asks for the current generation
+ * and for none of the two flags that leave an ioeventfd to the bus, so one
+ * comparison is enough.
  */
 #define KVM_IOEVENTFD_LEN		GENMASK_ULL(7, 0)
 #define KVM_IOEVENTFD_BUS_SHIFT		8

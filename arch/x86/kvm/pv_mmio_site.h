@@ -72,7 +72,7 @@ struct kvm_pv_mmio_code {
 struct kvm_pv_mmio_site {
 	struct kvm_pv_mmio_place place;
 	struct kvm_pv_mmio_insn insn;
-	/* How many stores it served since choose_victim() last came by. */
+	/* Stores it has served since choose_victim() last considered it. */
 	u32 uses;
 	u8 nr_words;
 	/* The entry in the top-level table, if there is one, comes first. */
@@ -320,8 +320,9 @@ kvm_pv_mmio_site_know(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Code segments may have a base, and all that is at hand first is RIP.  Let
- * kvm_pv_mmio_may_know() be true for it, and have the set that it promises.
+ * The first check of an exit has only RIP, from which a site's linear address
+ * differs if the code segment has a base.  Make kvm_pv_mmio_may_know() true for
+ * @rip, and allocate the set that this promises.
  */
 void kvm_pv_mmio_site_note_rip(struct kvm_vcpu *vcpu, unsigned long rip);
 

@@ -212,8 +212,8 @@ static bool emulator_agrees(struct kvm_vcpu *vcpu, const struct store *store)
 }
 
 /*
- * Not every fault that the emulator sees is one of MMIO.  Of a linear address,
- * KVM has noted it just now if it found no memory there.
+ * Not every fault that the emulator sees is one of MMIO.  If the address is
+ * linear, KVM has just cached it as MMIO, if no memslot is there.
  */
 static bool is_mmio_fault(struct kvm_vcpu *vcpu, const struct fault *fault)
 {
@@ -308,7 +308,7 @@ void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
 
 	if (!kvm_pv_mmio_store_may_learn(vcpu))
 		return;
-	/* Of L2, KVM doesn't note it; its sites have a budget of their own. */
+	/* For L2, KVM caches no such address; its sites have their own budget. */
 	if (!mmu_is_nested(vcpu) &&
 	    (!is_mmio_fault(vcpu, &fault) ||
 	     !kvm_pv_mmio_site_may_learn(vcpu, rip)))
