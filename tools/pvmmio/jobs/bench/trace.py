@@ -84,7 +84,7 @@ class BochsDebugger:
 
     ENTRIES = ("vmx_vmexit", "__vmx_vcpu_run")
     EXECUTED = re.compile(r"^\(0\)\.\[\d+\] \[\S+\] [0-9a-f]{4}:([0-9a-f]{16}) \(.*?\): (.*?) +; ")
-    # As its terminal takes some 100 bytes for each, fewer than QEMU's.
+    # Fewer than on QEMU, because Bochs prints some 100 bytes for each to its terminal.
     INSTRUCTIONS = 50000
     ENOUGH = 30
     # How the debugger says that the machine stands still.

@@ -36,7 +36,7 @@ PARTS = {
 def load(path):
     try:
         rows = json.loads(path.read_text())
-        # Only of a list of objects this can be asked.
+        # This raises an error if it isn't a list of objects.
         if not [row["lab"] for row in rows]:
             raise ValueError("no rows")
         return rows

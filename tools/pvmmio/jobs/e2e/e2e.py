@@ -115,7 +115,7 @@ def runs(lab):
 
 
 def expected(lab, kvm, bell):
-    """The way that doorbells may take, and what counts them, if it does."""
+    """The way that doorbells may take, and the counter that they add to, or None."""
     stock, ours, counter = EXPECTED[lab][bell]
     return (ours, counter) if kvm == "patched" else (stock, None)
 

@@ -18,8 +18,8 @@ from pvmmio.jobs.check.check import EVENT_STYLE
 from pvmmio.jobs.series import series
 from pvmmio.tally import Tally
 
-# What is asked of a patch and can't be had: an entry for each new file in MAINTAINERS,
-# and that a file isn't named in it that it includes.
+# What checkpatch asks of a patch and this can't have: an entry in MAINTAINERS for each new
+# file, and a header that doesn't contain its own name, as those of tracepoints have to.
 IGNORED = "FILE_PATH_CHANGES,EMBEDDED_FILENAME"
 
 

@@ -117,7 +117,7 @@ def least(boot):
 
 
 def differences(one, other):
-    """By another firmware modules lie elsewhere: that is a few instructions, no percent."""
+    """Which figures differ by 1 % or more; where modules lie makes a few instructions."""
     first, second = least(one), least(other)
     differ = [f"{key}: {value} and {second.get(key)}" for key, value in first.items()
               if abs(second.get(key, 0) - value) > value / 100]

@@ -698,8 +698,7 @@ int main(void)
 	int i;
 
 	ksft_print_header();
-	if (!kvm_has_cap(KVM_CAP_IOEVENTFDS))
-		ksft_exit_skip("KVM_CAP_IOEVENTFDS is not offered\n");
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFDS));
 	ksft_set_plan(1 + NR_REFUSALS + ARRAY_SIZE(wrongs) + 1 + ARRAY_SIZE(layouts) + 2 + 4 + 2);
 
 	test_capability();
