@@ -168,7 +168,7 @@ test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Deb
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 	@exec python3 -m pvmmio.jobs.test.units $(BUILT) "$(LAB)"
 
-check: build ## checkpatch, sparse, W=1, shellcheck, licence tags
+check: build ## checkpatch, sparse, W=1, shellcheck, pylint, licence tags
 	@exec python3 -m pvmmio.jobs.check.check $(BUILT)
 
 configs: packages ## build KVM with our code in other configurations; CONFIGS=short|all|"NAME..."

@@ -35,6 +35,7 @@ def run_to_the_end(command, **options):
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     try:
+        # It only sets a mask.  pylint: disable-next=subprocess-popen-preexec-fn
         process = subprocess.Popen(command, preexec_fn=unblock, **options)
     except OSError:
         unblock()

@@ -9,7 +9,6 @@ from pvmmio.build import kernel
 
 class PlaceProgramsTest(unittest.TestCase):
     def setUp(self):
-        # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
         self.built, self.out = Path(tmp.name) / "built", Path(tmp.name) / "out"

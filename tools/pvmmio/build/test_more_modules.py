@@ -15,7 +15,6 @@ def module(*needs):
 
 class UnpackTest(unittest.TestCase):
     def setUp(self):
-        # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
         self.raw, self.where = Path(tmp.name) / "raw", Path(tmp.name) / "where"

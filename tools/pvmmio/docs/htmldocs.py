@@ -17,7 +17,8 @@ PAGES = REPO / "Documentation/virt/kvm/x86"
 
 def complaints(out):
     """What Sphinx has to say about the pages, by file; "" is about none of them."""
-    command = ["sphinx-build", "-q", "-n", "-E", "-c", str(HERE), "-b", "html", str(PAGES), str(out)]
+    command = ["sphinx-build", "-q", "-n", "-E", "-c", str(HERE), "-b", "html", str(PAGES),
+               str(out)]
     try:
         run = subprocess.run(command, env=own_environment(), capture_output=True, text=True,
                              check=False)

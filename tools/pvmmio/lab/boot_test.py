@@ -63,6 +63,8 @@ class Run:
 
 class Machine:
     """What holds on both machines."""
+    # Each is a unittest.TestCase, too.
+    # pylint: disable=no-member
 
     lab = None
 

@@ -34,6 +34,7 @@ class Machine:
                               stdout=subprocess.PIPE, text=True, errors="replace",
                               stdin=subprocess.DEVNULL) as process:
             try:
+                # pylint: disable-next=not-an-iterable
                 for line in process.stdout:
                     self.lines.append(line.rstrip("\n"))
                     on_line(self, self.lines[-1])

@@ -43,6 +43,7 @@ def serial(path):
     return path if path.startswith("/dev/") else f"file:{path}"
 
 
+# As of all machines.  pylint: disable-next=unused-argument
 def prepare(options, work, kernel_arguments, console):
     """Returns the emulator's command line; it runs in WORK, so names are relative."""
     cpu = ",".join([options.cpu_model or MODEL, "+svm", "+npt", *options.cpu_flags])

@@ -115,8 +115,8 @@ def growth(rows):
     medians = [row["median"] for row in rows]
     script = head(rows, "One doorbell among others, each at its own address", 640)
     # Each panel has a legend of its own below it, with room for all lines.
-    script += ("set bmargin 12\nset lmargin 10\nset rmargin 4\nset key at graph -0.1, graph -0.16 top"
-               " left Left reverse maxcols 1 font \",11\"\nset logscale xy\n"
+    script += ("set bmargin 12\nset lmargin 10\nset rmargin 4\nset key at graph -0.1, graph -0.16"
+               " top left Left reverse maxcols 1 font \",11\"\nset logscale xy\n"
                f"set yrange [{min(medians) / 1.2:.0f}:{max(medians) * 1.2:.0f}]\n"
                f"set xlabel \"ioeventfds\"\nset xtics ({', '.join(map(str, counts))})\n")
     for lab, name in LABS.items():

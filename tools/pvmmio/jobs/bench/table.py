@@ -132,10 +132,10 @@ def growth_table(rows):
 
 
 def listener_lines(group):
-    for case in CASES:
+    for case, (what, *_) in CASES.items():
         got = [group.get((kvm, case + suffix)) for kvm in SETS for suffix in ("_listener", "_wake")]
         if any(got):
-            yield (case, CASES[case][0], *map(cell, got))
+            yield (case, what, *map(cell, got))
 
 
 def listener_table(rows):

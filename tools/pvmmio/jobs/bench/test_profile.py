@@ -76,8 +76,8 @@ class ProfileTest(unittest.TestCase):
         self.assertIsNone(profile.typical([], 9))
 
     def test_table_has_a_column_for_each_case(self):
-        rows = [{"lab": "amd", "case": "outw", "kernel": "6", "total": 4, "steps": {"a": 3, "b": 0, "c": 0},
-                 "costly": {"locked": 2}},
+        rows = [{"lab": "amd", "case": "outw", "kernel": "6", "total": 4,
+                 "steps": {"a": 3, "b": 0, "c": 0}, "costly": {"locked": 2}},
                 {"case": "movw_fast", "kernel": "6", "total": 7, "steps": {"a": 5, "b": 2, "c": 0},
                  "costly": {"locked": 0}}]
         text = profile.render(rows)

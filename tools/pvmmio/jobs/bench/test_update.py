@@ -47,6 +47,7 @@ class UpdateTest(unittest.TestCase):
         (self.folder / "release").write_text(RELEASE + "\n")
         self.put()
 
+    # pylint: disable-next=dangerous-default-value
     def put(self, bench=BENCH, scale=SCALE, profile=PROFILE):
         for name, rows in (("bench", bench), ("scale", scale), ("profile", profile)):
             (self.folder / f"{name}.json").write_text(

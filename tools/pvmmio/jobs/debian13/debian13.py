@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,10 +50,10 @@ def words(job):
             raise JobError(f"JOB={job}: {name} is no job; make's own options aren't taken")
         if name in NOT_THERE:
             raise JobError(f"JOB={job}: {name} is for this system, not for another one")
-    ask = subprocess.run(["make", "-C", str(REPO), "-s", "-n", *found], env=own_environment(),
-                         capture_output=True, text=True, check=False)
-    if ask.returncode:
-        why = (ask.stderr.strip().splitlines() or ["make gave no reason"])[-1]
+    done = subprocess.run(["make", "-C", str(REPO), "-s", "-n", *found], env=own_environment(),
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["make gave no reason"])[-1]
         raise JobError(f"JOB={job}: {re.sub(r'^.*?[*]{3} | +Stop[.]$', '', why)}")
     return found
 
@@ -68,11 +67,11 @@ def ask(lines, where):
     """Have it told in one line if a mirror in LINES has no Debian 13."""
     for line in lines:
         uri, suite = line.split()[-3:-1]
-        run = subprocess.run([APT_HELPER, "download-file",
-                              f"{uri.rstrip('/')}/dists/{suite}/InRelease", str(where)],
-                             capture_output=True, text=True, check=False)
-        if run.returncode:
-            why = (run.stderr.strip().splitlines() or ["no reason given"])[0]
+        done = subprocess.run([APT_HELPER, "download-file",
+                               f"{uri.rstrip('/')}/dists/{suite}/InRelease", str(where)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[0]
             raise JobError(f"{uri} offers no {suite}, which is Debian 13"
                            f" ({why.removeprefix('E: ')})")
 
@@ -132,7 +131,6 @@ def run_leashed(command):
     process = None
     try:
         with leash() as held:
-            # pylint: disable-next=consider-using-with
             process = subprocess.Popen(leashed(held, command), env=own_environment())
             try:
                 return process.wait()

@@ -33,7 +33,6 @@ RESULT = {"format": host.FORMAT, "machine": {"CPU": "Some(R) CPU 9", "hypervisor
 
 class HardwareTest(unittest.TestCase):
     def setUp(self):
-        # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
         self.folder = Path(tmp.name)

@@ -24,7 +24,6 @@ def shell(script, *parts):
 
 class FolderTest(unittest.TestCase):
     def setUp(self):
-        # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
         self.folder = Path(tmp.name)

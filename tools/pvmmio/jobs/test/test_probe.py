@@ -55,7 +55,7 @@ class ReportTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         main = Path(cls.folder.name) / "main.c"
-        main.write_text(MAIN.format(hosts=", ".join("{ %s }" % host for host, _ in HOSTS.values())))
+        main.write_text(MAIN.format(hosts=", ".join(f"{{ {host} }}" for host, _ in HOSTS.values())))
         cls.program = main.with_suffix("")
         # Ours need nothing of the kernel's headers that this system hasn't.
         subprocess.run(["gcc", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
