@@ -633,8 +633,10 @@ static void many_put_in_place(struct many *m)
 		if (b->nr_stay)
 			added |= BIT(i);
 		nr += b->nr_stay;
-		for_each_set_bit(pos, b->gone, b->old->dev_count)
+		for_each_set_bit(pos, b->gone, b->old->dev_count) {
 			kvm_ioeventfd_index_del(kvm, i, b->old, pos);
+			cond_resched();
+		}
 	}
 	if (added)
 		kvm_ioeventfd_index_add_many(kvm, added, nr);
@@ -651,6 +653,7 @@ static void many_enlist(struct many *m)
 		s->done = true;
 		kvm_ioeventfd_entry(s->range.dev)->at = 0;
 		kvm_ioeventfd_enlist(m->kvm, s->range.dev);
+		cond_resched();
 	}
 }
 
@@ -664,8 +667,10 @@ static void many_free_old(struct many *m)
 		b = &m->buses[i];
 		if (!b->new)
 			continue;
-		for_each_set_bit(pos, b->gone, b->old->dev_count)
+		for_each_set_bit(pos, b->gone, b->old->dev_count) {
 			ioeventfd_free(b->old->range[pos].dev);
+			cond_resched();
+		}
 		kfree(b->old);
 		b->new = NULL;
 	}
