@@ -13,8 +13,8 @@ from pvmmio.console import JobError, main, say
 NEEDED = """
     bc bison bochs bochs-term bochsbios build-essential busybox-static
     ca-certificates coccinelle dwarves flex git gnuplot-nox isolinux kmod libelf-dev
-    libpython3-dev libssl-dev mmdebstrap pylint python3-sphinx qemu-system-x86 rsync seabios shellcheck sparse
-    syslinux-common vgabios xorriso xz-utils
+    libpython3-dev libssl-dev mmdebstrap pylint python3-sphinx qemu-system-x86 rsync seabios
+    shellcheck sparse syslinux-common vgabios xorriso xz-utils
 """.split()
 
 
