@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Every ioeventfd carries its entry in the index, which learns from the bus that
-// a write has come to it.  One that posts what is written may have no eventfd.
+// Every ioeventfd carries its entry in the index, which learns from the bus
+// that a write has come to it.  One that posts what is written may have no
+// eventfd.
 
 // expect 1
 @header@
@@ -110,7 +111,8 @@ identifier kvm, bus_idx, args, i;
 @put@
 position p;
 expression eventfd;
-identifier f = {ioeventfd_release, kvm_assign_ioeventfd_idx, kvm_deassign_ioeventfd_idx};
+identifier f = {ioeventfd_release, kvm_assign_ioeventfd_idx,
+		kvm_deassign_ioeventfd_idx};
 @@
  f(...)
  {

@@ -4,20 +4,20 @@
  * first ioeventfd is registered and charged to the VM's owner.
  *
  * Readers are in kvm->srcu.  Changes are made under kvm->slots_lock while a
- * device comes to or leaves its bus, which waits for those readers anyway.
+ * device comes to or leaves its bus.  Whoever takes a device from its bus waits
+ * for the readers before freeing it.
  *
  * Thousands of ioeventfds may lie under one zone of coalesced MMIO.  So a zone
  * that comes or goes leaves them alone and begins a new generation of its bus:
  * lookups then find no entry that was verified in an older one.  The bus serves
- * its next write, and if that comes to the ioeventfd, the vCPU that rang it
+ * its next write, and if that comes to the ioeventfd, the vCPU that wrote
  * verifies the entry anew.
  *
  * That vCPU can't take kvm->slots_lock, whose holder waits for it to leave
- * kvm->srcu.  A spinlock lets ranges and generation change as one: a vCPU sees
- * a range that is in the way, or stamps the entry with a generation that ends
- * when the range comes.  A reader who has yet to compare an entry with the
- * generation before is one that the grace period waits for, after which the VMM
- * may rely on the zone.
+ * kvm->srcu.  A spinlock lets ranges and generation change as one: either the
+ * vCPU sees a range that is in the way, or it stamps the entry with a generation
+ * that ends when the range comes.  A reader who still compares with the previous
+ * generation began its write before the VMM could rely on the zone.
  *
  * When may the index answer?  A bus looks for a write by bisection, which takes
  * for granted that what comes before the write, what contains it and what comes
@@ -32,12 +32,12 @@
  * through all pairs that spoil the bisection for a write to an ioeventfd at
  * address A shows that each has one of these:
  *
- * - a device of another kind that contains A, or starts there, or, if the
+ * - a device that is no ioeventfd and contains A, or starts there, or, if the
  *   ioeventfd is of length 0, ends there: the ioeventfd is covered, until that
  *   device leaves.
  * - an ioeventfd that contains a device which begins later.  All that is at
- *   either address is nested, for good: this is nothing that devices do, so it
- *   needn't be cheap until somebody registers the ioeventfd again.
+ *   either address is nested, for good.  Devices don't overlap like that, so
+ *   this needn't be cheap until somebody registers the ioeventfd again.
  *
  * A range that ends before it begins breaks the rule above for all others.
  */
@@ -61,22 +61,17 @@ static bool index_is_unsure(const struct kvm *kvm, enum kvm_bus bus_idx)
 }
 
 /*
- * What never changes of it, and KVM_IOEVENTFD_NESTED, which takes
- * kvm->slots_lock.  A vCPU may just verify the rest.
+ * The bits of its kind that never change, and KVM_IOEVENTFD_NESTED, which
+ * changes under kvm->slots_lock.  A vCPU may be verifying the others right now.
  */
 static u64 entry_kind(const struct kvm_ioeventfd_entry *entry)
 {
 	return READ_ONCE(entry->kind) & KVM_IOEVENTFD_FOR_GOOD;
 }
 
-static u64 range_end(const struct kvm_io_range *range)
-{
-	return range->addr + range->len;
-}
-
 static struct kvm_ioeventfd_entry *range_entry(const struct kvm_io_range *range)
 {
-	/* Spare long ones the look at the device. */
+	/* A long one is no ioeventfd, so don't look at its device. */
 	return range->len <= MAX_LEN ? kvm_ioeventfd_entry(range->dev) : NULL;
 }
 
@@ -90,11 +85,13 @@ struct vicinity {
 	int first, last;
 };
 
-/* Nothing but the device itself, to begin with. */
+/*
+ * What surrounds the device at @pos: at first, nothing but the device is in it.
+ */
 static struct vicinity vicinity_begin(const struct kvm_io_bus *bus, int pos)
 {
 	const struct kvm_io_range *range = &bus->range[pos];
-	u64 end = range_end(range);
+	u64 end = kvm_range_end(range);
 
 	return (struct vicinity) {
 		.lo = range->addr - min_t(u64, range->addr, MAX_LEN),
@@ -104,11 +101,11 @@ static struct vicinity vicinity_begin(const struct kvm_io_bus *bus, int pos)
 	};
 }
 
-/* By one more, which is returned, or NULL if that was all. */
+/* Widen @v by one device and return that, or NULL if there are no more. */
 static const struct kvm_io_range *vicinity_widen(struct vicinity *v,
 						 const struct kvm_io_bus *bus)
 {
-	if (v->first > 0 && range_end(&bus->range[v->first - 1]) >= v->lo)
+	if (v->first > 0 && kvm_range_end(&bus->range[v->first - 1]) >= v->lo)
 		return &bus->range[--v->first];
 
 	if (v->last < bus->dev_count - 1 &&
@@ -127,19 +124,25 @@ static struct vicinity index_vicinity(const struct kvm_io_bus *bus, int pos)
 	return v;
 }
 
-/* For writes to ioeventfds at @addr, which are of length 0 if @any_len. */
+/*
+ * Whether a device from @start to @end is in the way of writes to ioeventfds at
+ * @addr, which are of length 0 if @any_len.
+ */
 static bool is_in_the_way(u64 start, u64 end, u64 addr, bool any_len)
 {
 	return addr == start ||
 	       (addr > start && (addr < end || (addr == end && any_len)));
 }
 
-/* An ioeventfd, and a device in it that begins later. */
+/*
+ * Whether @outer is an ioeventfd, and @inner a device in it that begins later.
+ */
 static bool is_nest(const struct kvm_io_range *outer,
 		    const struct kvm_io_range *inner)
 {
 	return inner->addr > outer->addr &&
-	       range_end(inner) <= range_end(outer) && range_entry(outer);
+	       kvm_range_end(inner) <= kvm_range_end(outer) &&
+	       range_entry(outer);
 }
 
 static bool is_nested(const struct kvm_io_bus *bus, int pos,
@@ -176,7 +179,7 @@ static void entry_set_nested(struct kvm_ioeventfd_index *index,
 static void index_note_nest(struct kvm_ioeventfd_index *index,
 			    const struct kvm_io_bus *bus, int pos)
 {
-	u64 end = range_end(&bus->range[pos]);
+	u64 end = kvm_range_end(&bus->range[pos]);
 	struct kvm_ioeventfd_entry *entry;
 	struct vicinity v;
 	int i;
@@ -212,7 +215,7 @@ static bool entry_is_covered(struct rb_root_cached *others,
 	return false;
 }
 
-/* As things are, in this generation of its bus. */
+/* Verify the entry for the current generation of its bus. */
 static void entry_verify(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 			 struct kvm_ioeventfd_entry *entry)
 {
@@ -232,7 +235,7 @@ void __kvm_ioeventfd_verify(struct kvm *kvm, struct kvm_ioeventfd_entry *entry)
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 
 	spin_lock(&index->others->lock);
-	/* One that has just come may be rung before it is in the index. */
+	/* A vCPU may write to a new one before it is in the index. */
 	if (entry->kind)
 		entry_verify(kvm, index, entry);
 	spin_unlock(&index->others->lock);
@@ -248,15 +251,20 @@ static void index_outdate(struct kvm_ioeventfd_index *index,
 		   index->kinds[bus_idx] + KVM_IOEVENTFD_GENERATION);
 }
 
-/* In another than @self, so that all that is in @range is covered anyway. */
+/*
+ * Whether another device than @self contains @range, so that all ioeventfds in
+ * @range are covered anyway.
+ */
 static bool others_contain(struct rb_root_cached *others,
 			   const struct interval_tree_node *self,
 			   const struct kvm_io_range *range)
 {
-	u64 start = range->addr, end = range_end(range);
+	u64 start = range->addr, end = kvm_range_end(range);
 	struct interval_tree_node *node;
 
-	/* Of length 0, it also covers what begins where others end. */
+	/*
+	 * A device of length 0 also covers what begins where other devices end.
+	 */
 	if (!range->len)
 		return false;
 
@@ -267,8 +275,8 @@ static bool others_contain(struct rb_root_cached *others,
 }
 
 /*
- * Whether a device of another kind that comes, or goes and is @self, may make a
- * difference to any ioeventfd.  Thousands may be in its way: look for one.
+ * Whether a device that is no ioeventfd and comes, or goes and is @self, may
+ * make a difference to any ioeventfd.  Thousands may be in its way: look for one.
  */
 static bool index_concerns(struct rb_root_cached *others,
 			   const struct interval_tree_node *self,
@@ -276,7 +284,7 @@ static bool index_concerns(struct rb_root_cached *others,
 {
 	const struct kvm_io_range *other = &bus->range[pos], *range;
 	struct vicinity v = vicinity_begin(bus, pos);
-	u64 end = range_end(other);
+	u64 end = kvm_range_end(other);
 
 	if (others_contain(others, self, other))
 		return false;
@@ -289,7 +297,10 @@ static bool index_concerns(struct rb_root_cached *others,
 	return false;
 }
 
-/* Whether to spare exits the question, if it's the only one at its address. */
+/*
+ * Whether an exit may have use for the entry, so that it has to ask for it: on
+ * PREEMPT_RT, the exit fast path can't signal an eventfd.
+ */
 static bool entry_is_fast(const struct kvm_ioeventfd_entry *entry)
 {
 	return KVM_PV_MMIO_MAY_SIGNAL || !entry->eventfd ||
@@ -304,7 +315,7 @@ static u64 entry_at(const struct kvm_ioeventfd_index *index,
 	return kvm_ioeventfd_at(index, *key);
 }
 
-/* Before the entry can be found. */
+/* Note the entry's address, before the entry can be found. */
 static void index_announce(struct kvm_ioeventfd_index *index,
 			   const struct kvm_ioeventfd_entry *entry)
 {
@@ -321,8 +332,9 @@ static void index_announce(struct kvm_ioeventfd_index *index,
 }
 
 /*
- * After the entry was removed.  Of several, nobody knows which are left, nor of
- * more than can be counted how many.
+ * Forget the entry's address, after the entry was removed.  If several share
+ * the hash, nobody knows which are left; if they were too many to count, nobody
+ * knows how many.
  */
 static void index_renounce(struct kvm_ioeventfd_index *index,
 			   const struct kvm_ioeventfd_entry *entry)
@@ -371,7 +383,10 @@ static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
 	size_t nr_buckets = 1UL << bits;
 	struct kvm_ioeventfd_index *index;
 
-	/* Doorbells work without, so it's no reason to alarm anyone. */
+	/*
+	 * Doorbells work without an index, so a lack of memory needs no
+	 * warning.
+	 */
 	index = kvzalloc(struct_size(index, buckets, nr_buckets) +
 			 nr_buckets * (sizeof(*index->keys_at) +
 				       sizeof(*index->nr_at)),
@@ -388,8 +403,9 @@ static struct kvm_ioeventfd_index *index_alloc(unsigned int bits)
 }
 
 /*
- * Entries move while others read.  Those may then miss some, or go on in the
- * new bucket: as they compare each, and look at so many only, neither harms.
+ * Entries move while vCPUs read.  A vCPU may then miss some, or go on in the
+ * new bucket.  Neither does harm, as it compares each entry that it sees, and
+ * looks at a few only.
  */
 static struct kvm_ioeventfd_index *
 index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old,
@@ -411,20 +427,26 @@ index_grow(struct kvm *kvm, struct kvm_ioeventfd_index *old,
 	index->nr_posting = old->nr_posting;
 	memcpy(index->nr_wildcards, old->nr_wildcards,
 	       sizeof(index->nr_wildcards));
-	/* Nobody reads the old one's any more when these change. */
+	/*
+	 * When generations change, some vCPUs may still read those of the old
+	 * table.  Their writes began before the change was complete, and may as
+	 * well have come first.
+	 */
 	memcpy(index->kinds, old->kinds, sizeof(index->kinds));
 	for (i = 0; i < 1UL << bits; i++) {
 		hlist_for_each_entry_safe(entry, next, &old->buckets[i], node) {
 			hlist_del_rcu(&entry->node);
 			index_link(index, entry);
 		}
+		if (!(i % 1024))
+			cond_resched();
 	}
 	/* vCPUs may look at once. */
 	smp_store_release(&kvm->ioeventfd_index, index);
 	return index;
 }
 
-/* For @nr more. */
+/* Make room for @nr more entries.  Returns the index that is in use then. */
 static struct kvm_ioeventfd_index *
 index_make_room(struct kvm *kvm, struct kvm_ioeventfd_index *index, u32 nr)
 {
@@ -442,7 +464,7 @@ static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 		       struct kvm_ioeventfd_entry *entry)
 {
 	spin_lock(&index->others->lock);
-	/* A vCPU may ring it already. */
+	/* The ioeventfd is on its bus: a vCPU may be writing to it. */
 	WRITE_ONCE(entry->kind, entry->id);
 	entry->mmio_generation = U64_MAX;
 	entry->post_generation = U64_MAX;
@@ -451,10 +473,10 @@ static void index_fill(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 }
 
 /*
- * The nearest before @pos that is at the same address and as long, which is in
- * the index already.  Ioeventfds that touch each other begin at few addresses
- * and have few lengths: so however many there are, and in which order, on
- * average it isn't far away.
+ * Returns the nearest ioeventfd before @pos that is at the same address, as
+ * long, and in the index already.  Ioeventfds that touch each other begin at
+ * few addresses and have few lengths.  So however many there are, and in which
+ * order, on average it isn't far away.
  */
 static struct kvm_ioeventfd_entry *find_alike(const struct kvm_io_bus *bus,
 					      int pos)
@@ -463,7 +485,7 @@ static struct kvm_ioeventfd_entry *find_alike(const struct kvm_io_bus *bus,
 	u64 lo = vicinity_begin(bus, pos).lo;
 	struct kvm_ioeventfd_entry *entry;
 
-	while (pos-- > 0 && range_end(&bus->range[pos]) >= lo) {
+	while (pos-- > 0 && kvm_range_end(&bus->range[pos]) >= lo) {
 		if (bus->range[pos].addr != range->addr ||
 		    bus->range[pos].len != range->len)
 			continue;
@@ -512,7 +534,10 @@ static void index_add_entry(struct kvm *kvm, enum kvm_bus bus_idx,
 	index_admit(index, bus_idx, bus, pos);
 }
 
-/* Answer no more for this bus, as it can't be told which devices overlap. */
+/*
+ * Have the index answer no more for this bus: it can't know what overlaps
+ * there.
+ */
 static void index_distrust(struct kvm *kvm, enum kvm_bus bus_idx)
 {
 	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
@@ -543,7 +568,7 @@ static void index_add_other(struct kvm *kvm, enum kvm_bus bus_idx,
 	}
 
 	node->start = bus->range[pos].addr;
-	node->last = range_end(&bus->range[pos]);
+	node->last = kvm_range_end(&bus->range[pos]);
 	spin_lock(&index->others->lock);
 	interval_tree_insert(node, ranges);
 	if (concerns)
@@ -555,13 +580,13 @@ static void index_add_other(struct kvm *kvm, enum kvm_bus bus_idx,
 static void index_del_other(struct kvm *kvm, enum kvm_bus bus_idx,
 			    struct kvm_io_bus *bus, int pos)
 {
-	u64 start = bus->range[pos].addr, end = range_end(&bus->range[pos]);
+	u64 start = bus->range[pos].addr, end = kvm_range_end(&bus->range[pos]);
 	struct kvm_ioeventfd_index *index = kvm->ioeventfd_index;
 	struct rb_root_cached *ranges = &index->others->ranges[bus_idx];
 	struct interval_tree_node *node;
 	bool concerns;
 
-	/* Of several with the same range, any. */
+	/* If several have the same range, any of them will do. */
 	node = interval_tree_iter_first(ranges, start, start);
 	while (node && (node->start != start || node->last != end))
 		node = interval_tree_iter_next(node, start, start);
@@ -586,7 +611,10 @@ static void index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 		index_add_other(kvm, bus_idx, bus, pos);
 }
 
-/* All devices of one sort.  Ioeventfds are verified by what else is there. */
+/*
+ * Add the ioeventfds of all buses, or all other devices, by which ioeventfds
+ * are verified.
+ */
 static void index_add_all(struct kvm *kvm, bool entries)
 {
 	struct kvm_io_bus *bus;
@@ -623,7 +651,7 @@ static struct kvm_ioeventfd_index *index_alloc_first(void)
 	return index;
 }
 
-/* With the first ioeventfd, or a later one if memory was short. */
+/* The first ioeventfd calls this, or a later one if memory was short. */
 static void index_create(struct kvm *kvm, u32 nr)
 {
 	struct kvm_ioeventfd_index *index = index_alloc_first();
@@ -646,7 +674,7 @@ void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 	lockdep_assert_held(&kvm->slots_lock);
 
 	/* A VMM can make a coalesced zone like that. */
-	if (range->len < 0 || range_end(range) < range->addr)
+	if (range->len < 0 || kvm_range_end(range) < range->addr)
 		index_distrust(kvm, bus_idx);
 
 	if (kvm->ioeventfd_index)
@@ -664,7 +692,8 @@ static struct kvm_ioeventfd_entry *new_entry(const struct kvm_io_range *range)
 
 /*
  * All are filled in before any is admitted, as each looks at what is around it.
- * By place on the bus, so that one like the one before it finds that admitted.
+ * They are admitted in the bus's order, so that each finds the one like it that
+ * comes before it.
  */
 static void index_add_new(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 			  enum kvm_bus bus_idx)
@@ -693,7 +722,7 @@ void kvm_ioeventfd_index_add_many(struct kvm *kvm, unsigned long buses, u32 nr)
 
 	lockdep_assert_held(&kvm->slots_lock);
 
-	/* It begins with all that is on any bus, these among them. */
+	/* A new index gets everything that is on any bus, these included. */
 	if (!index) {
 		index_create(kvm, nr);
 		return;

@@ -14,8 +14,8 @@
 struct eventfd_ctx;
 
 /*
- * On PREEMPT_RT eventfd_signal() takes a lock that sleeps, so the exit fast path
- * serves only ioeventfds that post and have no eventfd.
+ * On PREEMPT_RT eventfd_signal() takes a lock that sleeps, so the exit fast
+ * path serves only ioeventfds that post and have no eventfd.
  */
 #define KVM_PV_MMIO_MAY_SIGNAL	(!IS_ENABLED(CONFIG_PREEMPT_RT))
 
@@ -37,11 +37,12 @@ struct eventfd_ctx;
 #define KVM_IOEVENTFD_NESTED		BIT_ULL(14)
 /* The bus decides, in that generation. */
 #define KVM_IOEVENTFD_COVERED		BIT_ULL(15)
-/* One more of them; and what never changes of an ioeventfd. */
+/* The lowest bit of the generation. */
 #define KVM_IOEVENTFD_GENERATION	BIT_ULL(16)
+/* What never changes of an ioeventfd, but for KVM_IOEVENTFD_NESTED. */
 #define KVM_IOEVENTFD_FOR_GOOD		GENMASK_ULL(14, 0)
 
-/* The bus, in its first generation. */
+/* The kind of what is on this bus in its first generation. */
 static __always_inline u64 kvm_ioeventfd_first_kind(enum kvm_bus bus_idx)
 {
 	return KVM_IOEVENTFD_GENERATION | bus_idx << KVM_IOEVENTFD_BUS_SHIFT;
@@ -52,7 +53,7 @@ static __always_inline enum kvm_bus kvm_ioeventfd_bus(u64 kind)
 	return (kind & KVM_IOEVENTFD_BUS) >> KVM_IOEVENTFD_BUS_SHIFT;
 }
 
-/* There's a word that says whether to signal. */
+/* A flag of kvm_ioeventfd_entry.posts: a word says whether to signal. */
 #define KVM_IOEVENTFD_WAKES		BIT(7)
 
 /* Part of every ioeventfd, and alive as long as that is. */
@@ -72,8 +73,8 @@ struct kvm_ioeventfd_entry {
 	/* What never changes of @kind, but for KVM_IOEVENTFD_NESTED. */
 	u16 id;
 	/*
-	 * While an array of changes is looked at, under kvm->slots_lock: its place
-	 * on the bus, or below 0 if the array assigns it.
+	 * While an array of changes is looked at, under kvm->slots_lock: its
+	 * place on the bus, or below 0 if the array assigns it.
 	 */
 	int at;
 	/* Where they are stored, and the word of who sleeps; or NULL. */
@@ -81,15 +82,20 @@ struct kvm_ioeventfd_entry {
 	u32 __user *wake;
 	/* If it posts: instead of mmio_generation. */
 	u64 post_generation;
-	/* As @at. */
+	/* Like @at, only while an array of changes is looked at. */
 	struct hlist_node alike;
 };
 
 #ifdef CONFIG_KVM_PV_MMIO
+static inline u64 kvm_range_end(const struct kvm_io_range *range)
+{
+	return range->addr + range->len;
+}
+
 /*
  * Under kvm->slots_lock, after the new bus was put in place and before the
- * grace period.  The device is at @pos of @bus, which is the new bus where it
- * was added, and the old one where it was removed.
+ * grace period, if there is one.  The device is at @pos of @bus, which is the
+ * new bus where it was added, and the old one where it was removed.
  */
 void kvm_ioeventfd_index_add(struct kvm *kvm, enum kvm_bus bus_idx,
 			     struct kvm_io_bus *bus, int pos);
@@ -103,7 +109,7 @@ void kvm_ioeventfd_index_add_many(struct kvm *kvm, unsigned long buses, u32 nr);
 void kvm_ioeventfd_index_free(struct kvm *kvm);
 void __kvm_ioeventfd_verify(struct kvm *kvm, struct kvm_ioeventfd_entry *entry);
 
-/* The ranges of other kinds of device. */
+/* The ranges of devices that are no ioeventfds. */
 struct kvm_ioeventfd_others {
 	/*
 	 * With kvm->slots_lock for changes of @ranges, and of the generations
@@ -124,8 +130,8 @@ struct kvm_ioeventfd_others {
  * Entries then fall into buckets as if at random, a quarter of an entry in each
  * on average: a given bucket has more than 8 with a probability of
  * 0.25^9 / 9! / e^0.25 = 8.2e-12.  That makes 1.3e-7 for the 16384 buckets of
- * 4096 ioeventfds: one such VM in 7 million would have one doorbell that rings
- * by way of the bus.
+ * 4096 ioeventfds: one such VM in 7 million would have one doorbell that the bus
+ * has to find.
  */
 #define KVM_IOEVENTFD_MAX_PROBES	8
 #define KVM_IOEVENTFD_BUCKETS_PER_ENTRY	4
@@ -146,8 +152,8 @@ struct kvm_ioeventfd_index {
 	/* How many at ports store what is written; the same. */
 	int nr_posting;
 	/*
-	 * By hash of the address, where the exit fast path may find entries: the
-	 * key of the only address, or one of the two below.
+	 * By hash of the address, where the exit fast path may find entries:
+	 * the key of the only address, or one of the two below.
 	 */
 	u64 *keys_at;
 	/* Bus and current generation: what entries are to have in common. */
@@ -182,15 +188,20 @@ static __always_inline u64 kvm_ioeventfd_key(enum kvm_bus bus_idx, gpa_t addr)
  * and multiply once more.  As all bits beyond the shift are dropped, the number
  * is a bucket's, also where the CPU speculates.
  */
+static __always_inline u64 kvm_ioeventfd_mix(u64 key, u64 addr_key, u32 shift)
+{
+	key *= addr_key;
+	key ^= key >> 32;
+	return key * addr_key >> shift;
+}
+
 static __always_inline u64
 kvm_ioeventfd_hash(const struct kvm_ioeventfd_index *index, u64 key)
 {
-	key *= index->addr_key;
-	key ^= key >> 32;
-	return key * index->addr_key >> index->shift;
+	return kvm_ioeventfd_mix(key, index->addr_key, index->shift);
 }
 
-/* Of those that take any value, or of those that take @val. */
+/* The bucket of entries at @addr that take any value. */
 static __always_inline struct hlist_head *
 kvm_ioeventfd_any_bucket(struct kvm_ioeventfd_index *index,
 			 enum kvm_bus bus_idx, gpa_t addr)
@@ -200,6 +211,7 @@ kvm_ioeventfd_any_bucket(struct kvm_ioeventfd_index *index,
 	return &index->buckets[kvm_ioeventfd_hash(index, key)];
 }
 
+/* The bucket of those that take @val. */
 static __always_inline struct hlist_head *
 kvm_ioeventfd_value_bucket(struct kvm_ioeventfd_index *index,
 			   enum kvm_bus bus_idx, gpa_t addr, u64 val)
@@ -209,7 +221,7 @@ kvm_ioeventfd_value_bucket(struct kvm_ioeventfd_index *index,
 	return &index->buckets[kvm_ioeventfd_hash(index, key)];
 }
 
-/* In steps or not: all that a collision costs here is a look at the buckets. */
+/* One multiplication will do: a collision only costs a look at the buckets. */
 static __always_inline u64
 kvm_ioeventfd_at(const struct kvm_ioeventfd_index *index, u64 key)
 {
@@ -238,7 +250,7 @@ kvm_ioeventfd_kind(const struct kvm_ioeventfd_index *index,
 	return READ_ONCE(index->kinds[bus_idx]) | len;
 }
 
-/* An entry of @kind, or else of @other. */
+/* Returns an entry of @kind or of @other, or NULL. */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_ioeventfd_probe(struct kvm *kvm, struct hlist_head *bucket, u64 kind,
 		    u64 other, gpa_t addr, u64 val)
@@ -261,10 +273,10 @@ kvm_ioeventfd_probe(struct kvm *kvm, struct hlist_head *bucket, u64 kind,
 }
 
 /*
- * Whether any ioeventfd that the exit fast path may ring is registered at
+ * Whether any ioeventfd that the exit fast path may signal is registered at
  * exactly @addr, whatever its length and value.  It takes a few instructions,
- * needs no kvm->srcu, and spares accesses that are no doorbells everything else.
- * If false, then the index would find none.
+ * needs no kvm->srcu, and spares accesses that are no doorbells everything
+ * else.  If false, then the index would find none.
  */
 static __always_inline bool kvm_ioeventfd_may_find(struct kvm *kvm,
 						   enum kvm_bus bus_idx,
@@ -276,9 +288,9 @@ static __always_inline bool kvm_ioeventfd_may_find(struct kvm *kvm,
 }
 
 /* The same for those that take any value. */
-static __always_inline bool kvm_ioeventfd_may_find_wildcard(struct kvm *kvm,
-							    enum kvm_bus bus_idx,
-							    gpa_t addr)
+static __always_inline bool
+kvm_ioeventfd_may_find_wildcard(struct kvm *kvm, enum kvm_bus bus_idx,
+				gpa_t addr)
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 
@@ -302,8 +314,8 @@ __kvm_ioeventfd_find_wildcard(struct kvm *kvm,
 }
 
 /*
- * The caller has seen kvm_ioeventfd_may_find_wildcard(): so there's an index, and
- * will be for as long as the VM has vCPUs.
+ * The caller has seen kvm_ioeventfd_may_find_wildcard(): so there's an index,
+ * and will be for as long as the VM has vCPUs.
  */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_ioeventfd_find_wildcard(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
@@ -335,8 +347,8 @@ __kvm_ioeventfd_find(struct kvm *kvm, struct kvm_ioeventfd_index *index,
 
 /*
  * The ioeventfd for a write of @len bytes, or NULL: then the bus knows better.
- * At a port, it's none that posts.  @val has no bits beyond @len.  The caller is
- * in kvm->srcu.
+ * At a port, it's none that posts.  @val has no bits beyond @len.  The caller
+ * is in kvm->srcu.
  */
 static __always_inline struct kvm_ioeventfd_entry *
 kvm_ioeventfd_find(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr, int len,
@@ -372,15 +384,16 @@ static inline void kvm_ioeventfd_verify(struct kvm *kvm,
 {
 	struct kvm_ioeventfd_index *index = READ_ONCE(kvm->ioeventfd_index);
 	u64 kind = READ_ONCE(entry->kind);
+	enum kvm_bus bus_idx = kvm_ioeventfd_bus(kind);
 
-	if (index && (kind ^ READ_ONCE(index->kinds[kvm_ioeventfd_bus(kind)])) >=
+	if (index && (kind ^ READ_ONCE(index->kinds[bus_idx])) >=
 		     KVM_IOEVENTFD_GENERATION)
 		__kvm_ioeventfd_verify(kvm, entry);
 }
 
-/* In eventfd.c: the entry of an ioeventfd, NULL for other kinds of device. */
+/* In eventfd.c: the entry of an ioeventfd, NULL for other devices. */
 struct kvm_ioeventfd_entry *kvm_ioeventfd_entry(struct kvm_io_device *dev);
-/* All that there is to know of a new one as such. */
+/* Fill in what is known of a new ioeventfd before it's on a bus. */
 void kvm_ioeventfd_init(struct kvm_io_device *dev,
 			const struct kvm_ioeventfd *args);
 #else

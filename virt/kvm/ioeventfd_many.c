@@ -36,6 +36,7 @@
 #include <linux/uaccess.h>
 #include <kvm/iodev.h>
 
+#include "ioeventfd_bus.h"
 #include "ioeventfd_index.h"
 #include "ioeventfd_many.h"
 #include "ioeventfd_post.h"
@@ -114,11 +115,9 @@ static bool killed(u32 i)
 	return fatal_signal_pending(current);
 }
 
-static u32 many_hash(const struct many *m, u64 key)
+static u64 many_hash(const struct many *m, u64 key)
 {
-	key *= m->addr_key;
-	key ^= key >> 32;
-	return key * m->addr_key >> m->shift;
+	return kvm_ioeventfd_mix(key, m->addr_key, m->shift);
 }
 
 static struct hlist_head *group_bucket(struct many *m, enum kvm_bus bus_idx,
@@ -428,17 +427,12 @@ static void ioeventfd_free(struct kvm_io_device *dev)
 	dev->ops->destructor(dev);
 }
 
-static u64 range_end(const struct kvm_io_range *range)
-{
-	return range->addr + range->len;
-}
-
 /* KVM inserts a new device before the first that stops it, see above. */
 static bool range_stops(const struct kvm_io_range *range,
 			const struct kvm_io_range *new)
 {
 	return range->addr >= new->addr &&
-	       (new->len ? range_end(range) > range_end(new) :
+	       (new->len ? kvm_range_end(range) > kvm_range_end(new) :
 			   range->addr > new->addr);
 }
 
@@ -463,8 +457,9 @@ static bool bus_sort(struct many_bus *b)
 		if (prev) {
 			x = &prev->range;
 			y = &s->range;
-			if (x->addr == y->addr ? !x->len && y->len :
-						 range_end(x) >= range_end(y))
+			if (x->addr == y->addr ?
+			    !x->len && y->len :
+			    kvm_range_end(x) >= kvm_range_end(y))
 				return false;
 		}
 		prev = s;
@@ -484,15 +479,15 @@ struct walk {
 static bool gone_may_stop(const struct walk *w, const struct kvm_io_range *new)
 {
 	return w->gone && w->gone_addr >= new->addr &&
-	       (new->len ? w->gone_end > range_end(new) :
+	       (new->len ? w->gone_end > kvm_range_end(new) :
 			   w->gone_addr > new->addr);
 }
 
 static void walk_past_gone(struct walk *w, const struct kvm_io_range *range)
 {
 	w->gone_addr = w->gone ? max(w->gone_addr, range->addr) : range->addr;
-	w->gone_end = w->gone ? max(w->gone_end, range_end(range)) :
-				range_end(range);
+	w->gone_end = w->gone ? max(w->gone_end, kvm_range_end(range)) :
+				kvm_range_end(range);
 	w->gone = true;
 }
 
@@ -511,7 +506,8 @@ static bool walk_to(struct walk *w, const struct kvm_io_range *new)
 		}
 		if (new) {
 			/* A zone that ends before it begins may be anywhere. */
-			if (range->len < 0 || range_end(range) < range->addr)
+			if (range->len < 0 ||
+			    kvm_range_end(range) < range->addr)
 				return false;
 			if (range_stops(range, new))
 				return true;
@@ -663,6 +659,7 @@ static void many_free_old(struct many *m)
 	int i, pos;
 
 	synchronize_srcu_expedited(&m->kvm->srcu);
+	kvm_ioeventfd_free_replaced(m->kvm);
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		b = &m->buses[i];
 		if (!b->new)

@@ -14,8 +14,8 @@ struct kvm_io_device;
 #ifdef CONFIG_KVM_PV_MMIO
 /*
  * The most entries of an array: as many as virtio has queue numbers, so that
- * the doorbells of any device fit.  They take up to 24 MiB while the call
- * lasts, charged to the caller.
+ * the doorbells of any device fit.  They take up to 28 MiB while the call
+ * lasts, beside the ioeventfds themselves, charged to the caller.
  */
 #define KVM_IOEVENTFDS_MAX	65536
 

@@ -125,7 +125,7 @@ int kvm_ioeventfd_post(struct kvm_vcpu *vcpu,
 		       const struct kvm_ioeventfd_entry *entry,
 		       struct eventfd_ctx *eventfd, int len, const void *val)
 {
-	u32 ignored;
+	u32 __maybe_unused ignored;
 
 	/* Do all or nothing: see that the word can be read before storing. */
 	if ((entry->wake && get_user(ignored, entry->wake)) ||

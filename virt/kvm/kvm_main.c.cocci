@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The index follows the buses.  It does so between the new bus being put in
 // place and the grace period, so that no vCPU can find what is about to be
-// freed.
+// freed.  Where a bus only grows by an ioeventfd, nobody waits for that one.
 
 // expect 1
 @header@
 position p;
 @@
  #include "vfio.h"@p
++#include "ioeventfd_bus.h"
 +#include "ioeventfd_index.h"
 +#include "ioeventfd_many.h"
 
 // expect 1
 @added@
 position p;
-identifier kvm, bus_idx, dev, new_bus, range, i;
+identifier kvm, bus_idx, dev, bus, new_bus, range, i;
 @@
  kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, ...,
 			 struct kvm_io_device *dev)
@@ -24,7 +25,13 @@ identifier kvm, bus_idx, dev, new_bus, range, i;
  ...
  rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
 +	kvm_ioeventfd_index_add(kvm, bus_idx, new_bus, i);
- synchronize_srcu_expedited@p(&kvm->srcu);
+(
+-synchronize_srcu_expedited@p(&kvm->srcu);
+-kfree(bus);
++	kvm_ioeventfd_bus_replaced(kvm, dev, bus);
+|
+ call_srcu@p(&kvm->srcu, ...);
+)
  ...
  }
 
@@ -42,6 +49,7 @@ identifier kvm, bus_idx, dev, bus, new_bus, i;
  rcu_assign_pointer(kvm->buses[bus_idx], new_bus);
 +	kvm_ioeventfd_index_del(kvm, bus_idx, bus, i);
  synchronize_srcu_expedited@p(&kvm->srcu);
++	kvm_ioeventfd_free_replaced(kvm);
  ...
  }
 
@@ -69,6 +77,7 @@ identifier kvm;
  {
  ...
 +	kvm_ioeventfd_index_free(kvm);
++	kvm_ioeventfd_free_replaced(kvm);
  kvm_free_irq_routing@p(kvm);
  ...
  }

@@ -8,9 +8,10 @@
 
 #include <linux/kvm_host.h>
 
+#include "fast_mmio.h"
 #include "mmu.h"
-#include "pv_mmio_fast.h"
 #include "pv_mmio_site.h"
+#include "pv_mmio_state.h"
 #include "x86.h"
 
 /* Read code at @place, up to the longest instruction.  Returns the length. */
@@ -18,13 +19,13 @@ static int read_code(struct kvm_vcpu *vcpu,
 		     const struct kvm_pv_mmio_place *place, u8 *code)
 {
 	u64 access = kvm_pv_mmio_fetch_access(place);
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvm_pagewalk *pw = kvm_pv_mmio_pagewalk(vcpu);
 	struct x86_exception e;
 	int done = 0, n;
 	gpa_t gpa;
 
 	while (done < KVM_PV_MMIO_INSN_MAX) {
-		gpa = mmu->gva_to_gpa(vcpu, mmu, place->linear + done, access,
+		gpa = pw->gva_to_gpa(vcpu, pw, place->linear + done, access,
 				      &e);
 		n = min_t(int, KVM_PV_MMIO_INSN_MAX - done,
 			  PAGE_SIZE - offset_in_page(place->linear + done));
@@ -55,7 +56,8 @@ static bool read_is_load(struct kvm_vcpu *vcpu,
 	return insn.kind == KVM_PV_MMIO_INSN_LOAD;
 }
 
-bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
+/* Not inline, so that other exits save no registers for it. */
+noinline bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
 {
 	const struct kvm_pv_mmio_insn *insn;
 	struct kvm_pv_mmio_place place;
@@ -79,4 +81,12 @@ bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu)
 	return kvm_pv_mmio_site_may_learn(vcpu, place.linear) &&
 	       read_is_load(vcpu, &place, cpu.mode);
 }
-EXPORT_SYMBOL_GPL(kvm_fast_mmio_is_load);
+
+bool kvm_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	if (is_guest_mode(vcpu))
+		return false;
+
+	return __kvm_fast_mmio_write(vcpu, gpa, false, 0);
+}
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_fast_mmio_write);

@@ -7,13 +7,14 @@
 #include <linux/kvm_host.h>
 
 #include "hc_mmio_write.h"
+#include "pv_mmio_memory.h"
 #include "x86.h"
 
 #define HYPERCALL_LEN	3
 
 static int hc_return(struct kvm_vcpu *vcpu, long ret)
 {
-	kvm_rax_write(vcpu, hc_register(ret, is_64_bit_hypercall(vcpu)));
+	kvm_rax_write_raw(vcpu, hc_register(ret, is_64_bit_hypercall(vcpu)));
 	++vcpu->stat.hypercalls;
 	return kvm_skip_emulated_instruction(vcpu);
 }

@@ -26,10 +26,10 @@ static __always_inline struct hc_mmio_write
 hc_parse(struct kvm_vcpu *vcpu, bool op_64_bit)
 {
 	return (struct hc_mmio_write) {
-		.gpa = hc_register(kvm_rbx_read(vcpu), op_64_bit),
-		.val = hc_register(kvm_rcx_read(vcpu), op_64_bit),
-		.len = hc_register(kvm_rdx_read(vcpu), op_64_bit),
-		.reserved = hc_register(kvm_rsi_read(vcpu), op_64_bit),
+		.gpa = hc_register(kvm_rbx_read_raw(vcpu), op_64_bit),
+		.val = hc_register(kvm_rcx_read_raw(vcpu), op_64_bit),
+		.len = hc_register(kvm_rdx_read_raw(vcpu), op_64_bit),
+		.reserved = hc_register(kvm_rsi_read_raw(vcpu), op_64_bit),
 	};
 }
 
@@ -104,7 +104,7 @@ __kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 		hc_trace(vcpu, &hc, true, KVM_PV_MMIO_RANG);
 	}
 
-	kvm_rax_write(vcpu, error);
+	kvm_rax_write_raw(vcpu, error);
 	kvm_pv_mmio_retire(vcpu, next_rip);
 	++vcpu->stat.hypercalls;
 	return EXIT_FASTPATH_REENTER_GUEST;
@@ -120,11 +120,11 @@ kvm_hc_mmio_write_fastpath(struct kvm_vcpu *vcpu,
 	if (!kvm_hc_mmio_write_enabled(vcpu) ||
 	    (!KVM_PV_MMIO_MAY_SIGNAL &&
 	     !kvm_ioeventfd_may_find(vcpu->kvm, KVM_MMIO_BUS,
-				     kvm_rbx_read(vcpu))) ||
+				     kvm_rbx_read_raw(vcpu))) ||
 	    kvm_xen_hypercall_enabled(vcpu->kvm) ||
 	    kvm_hv_hypercall_enabled(vcpu) || exit->cpu.cpl ||
 	    exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
-	    !kvm_pv_mmio_may_skip(vcpu, exit->cpu))
+	    !kvm_pv_mmio_completes_silently(exit->cpu))
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);

@@ -4,15 +4,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/eventfd.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
 #include <trace/events/kvm.h>
 
 #include "lapic.h"
-#include "mmu.h"
-#include "pv_mmio_fast.h"
+#include "pv_mmio_find.h"
+#include "pv_mmio_state.h"
 #include "smm.h"
-#include "trace.h"
 #include "x86.h"
 #include "xen.h"
 #include "../../../virt/kvm/ioeventfd_many.h"
@@ -77,20 +77,6 @@ void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry)
 		entry->eax |= BIT(KVM_FEATURE_PV_MMIO);
 }
 
-/*
- * Stores to a read-only memslot are MMIO.  The page at the LAPIC's address
- * isn't RAM either: with APICv, it's in an internal memslot of KVM.
- */
-bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	struct kvm_memory_slot *slot;
-
-	slot = kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(gpa));
-	return slot && slot->id != APIC_ACCESS_PAGE_PRIVATE_MEMSLOT &&
-	       !(slot->flags & KVM_MEM_READONLY);
-}
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_gpa_is_ram);
-
 /* Signal an ioeventfd that the index finds; leave one that posts to the bus. */
 static bool signal_ioeventfd(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 {
@@ -117,6 +103,8 @@ bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 	if (signal_ioeventfd(vcpu, gpa, len, val))
 		return true;
 
+	/* Devices do more than was audited for L1TF, as they do for the emulator. */
+	kvm_pv_mmio_request_l1d_flush(vcpu);
 	if (lapic_in_kernel(vcpu) &&
 	    !kvm_iodevice_write(vcpu, &vcpu->arch.apic->dev, gpa, len, &val))
 		return true;
@@ -133,22 +121,7 @@ bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 	return false;
 }
 
-void kvm_pv_mmio_trace_mmio(gpa_t gpa, int len, u64 val)
-{
-	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, len, gpa, &val);
-}
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_trace_mmio);
-
-void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val)
-{
-	trace_kvm_pio(KVM_PIO_OUT, port, size, 1, &val);
-}
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_trace_pio);
-
-/* The fast paths in the vendor modules also need these. */
+/* The fast paths in the vendor modules also need this. */
 #ifdef CONFIG_KVM_XEN
-EXPORT_SYMBOL_GPL(kvm_xen_enabled);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_xen_enabled);
 #endif
-EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_hypercall);
-EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_mmio);
-EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_pio);

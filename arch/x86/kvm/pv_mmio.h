@@ -13,20 +13,20 @@
 #include <linux/kvm_pv_mmio.h>
 
 #include "cpuid.h"
-#include "kvm_cache_regs.h"
+#include "pv_mmio_compat.h"
 #include "smm.h"
 
-/* Outcomes of an exit, beside a fastpath_t.  Enter the guest again at once: */
+/* These outcomes of an exit are no fastpath_t.  Enter the guest again at once. */
 #define KVM_PV_MMIO_TURN_AGAIN	(-1)
-/* The exit is certainly no doorbell: */
+/* The exit is certainly no doorbell. */
 #define KVM_PV_MMIO_NO_DOORBELL	(-2)
-/* Decide later, when the rest of KVM has seen the exit: */
+/* Decide later, after the rest of KVM has seen the exit. */
 #define KVM_PV_MMIO_UNDECIDED	(-3)
 
 #ifdef CONFIG_KVM_PV_MMIO
 
 /* How a guest rang; the last is a store to an ioeventfd of length 0. */
-enum kvm_pv_mmio_kind {
+enum kvm_pv_mmio_way {
 	KVM_PV_MMIO_STORE,
 	KVM_PV_MMIO_HC,
 	KVM_PV_MMIO_PORT,
@@ -42,12 +42,15 @@ enum kvm_pv_mmio_result {
 	KVM_PV_MMIO_REFUSED,
 	/* Done by the emulator, and learned from it. */
 	KVM_PV_MMIO_LEARNED,
-	/* A known place, but left to the emulator: for the state of the CPU; */
+	/*
+	 * KVM knows the place, but leaves the store to the emulator, because of
+	 * the CPU's state, the address (another one faulted, the store crosses
+	 * a page, or isn't permitted), RAM at the address, or code or page
+	 * tables that have changed.
+	 */
 	KVM_PV_MMIO_STATE,
-	/* for the address: another one faulted, two pages, no permission; */
 	KVM_PV_MMIO_ADDRESS,
 	KVM_PV_MMIO_RAM,
-	/* because the code or its translation has changed. */
 	KVM_PV_MMIO_CODE,
 };
 
@@ -63,8 +66,6 @@ void kvm_pv_mmio_add_cpuid_features(struct kvm_cpuid_entry2 *entry);
  * right after the world switch, see pv_mmio_turn.h, or else at the place of the
  * kernel's exit fast path.
  */
-int __vmx_pv_mmio_turn(struct kvm_vcpu *vcpu);
-int __svm_pv_mmio_turn(struct kvm_vcpu *vcpu);
 fastpath_t __vmx_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 fastpath_t __svm_pv_mmio_fastpath(struct kvm_vcpu *vcpu);
 
@@ -80,13 +81,6 @@ bool kvm_pv_mmio_serve(struct kvm_vcpu *vcpu, gpa_t addr, bool direct,
 void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
 		       u64 error_code);
 
-/*
- * Signal the ioeventfd of length 0 at @gpa.  Returns false if there's none, or
- * if the access is a load, which is no doorbell.
- */
-bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa);
-bool kvm_fast_mmio_is_load(struct kvm_vcpu *vcpu);
-
 /* Do the hypercall, where KVM may sleep. */
 int kvm_hc_mmio_write(struct kvm_vcpu *vcpu);
 
@@ -96,15 +90,10 @@ static inline void kvm_pv_mmio_exclude_sev(struct kvm *kvm)
 	set_bit(KVM_PV_MMIO_NO_STORES_SEV, &kvm->arch.pv_mmio.no_stores);
 }
 
-/* The fast paths rarely need these, so they are in kvm.ko. */
-void kvm_pv_mmio_trace_mmio(gpa_t gpa, int len, u64 val);
-void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val);
-
 /* Whether KVM may remember code of this vCPU for stores. */
 bool kvm_pv_mmio_store_may_learn(struct kvm_vcpu *vcpu);
 
-/* What stores and hypercalls share.  Callers are in kvm->srcu. */
-bool kvm_pv_mmio_gpa_is_ram(struct kvm_vcpu *vcpu, gpa_t gpa);
+/* What stores and hypercalls share.  The caller is in kvm->srcu. */
 bool kvm_pv_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val);
 
 /* Forget all places: the guest's code may have changed. */
@@ -118,7 +107,7 @@ static __always_inline bool kvm_hc_mmio_write_enabled(struct kvm_vcpu *vcpu)
 
 static inline bool kvm_hc_mmio_write_called(struct kvm_vcpu *vcpu)
 {
-	u64 nr = kvm_rax_read(vcpu);
+	u64 nr = kvm_rax_read_raw(vcpu);
 
 	return (u32)nr == KVM_HC_MMIO_WRITE &&
 	       kvm_hc_mmio_write_enabled(vcpu) && !is_guest_mode(vcpu) &&
@@ -156,12 +145,6 @@ static inline bool kvm_hc_mmio_write_called(struct kvm_vcpu *vcpu)
 static inline int kvm_hc_mmio_write(struct kvm_vcpu *vcpu)
 {
 	return -EIO;
-}
-
-static inline bool vmx_fast_mmio_write(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	return !is_guest_mode(vcpu) &&
-	       !kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL);
 }
 
 static inline void kvm_pv_mmio_forget(struct kvm_vcpu *vcpu) { }

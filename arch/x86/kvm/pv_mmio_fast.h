@@ -13,9 +13,7 @@
 #include <linux/kvm_host.h>
 #include <trace/events/kvm.h>
 
-#include "../../../virt/kvm/ioeventfd_index.h"
-#include "lapic.h"
-#include "pmu.h"
+#include "pv_mmio_find.h"
 #include "pv_mmio_post.h"
 #include "pv_mmio_site.h"
 #include "pv_mmio_state.h"
@@ -23,40 +21,8 @@
 #include "pv_mmio_user.h"
 #include "trace.h"
 #include "x86.h"
-
-static __always_inline u64 kvm_pv_mmio_truncated(u64 val, int len)
-{
-	return val & GENMASK_ULL(8 * len - 1, 0);
-}
-
-static __always_inline bool kvm_pv_mmio_crosses_page(gpa_t addr, int len)
-{
-	return offset_in_page(addr) + len > PAGE_SIZE;
-}
-
-static __always_inline bool kvm_pv_mmio_is_lapic(struct kvm_vcpu *vcpu,
-						 gpa_t gpa)
-{
-	const struct kvm_lapic *apic = vcpu->arch.apic;
-
-	return apic && (gpa & PAGE_MASK) == apic->base_address;
-}
-
-/*
- * Find the ioeventfd for a write to @gpa.  The caller has to make sure that
- * @gpa isn't RAM, and holds kvm->srcu.  @val has no bits beyond @len.
- */
-static __always_inline struct kvm_ioeventfd_entry *
-kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
-{
-	struct kvm_ioeventfd_entry *entry;
-
-	entry = kvm_ioeventfd_find(vcpu->kvm, KVM_MMIO_BUS, gpa, len, val);
-	if (!entry || kvm_pv_mmio_is_lapic(vcpu, gpa))
-		return NULL;
-
-	return entry;
-}
+/* After x86.h: pmu.h uses enable_pmu, and doesn't include what declares it. */
+#include "pmu.h"
 
 /*
  * Move RIP to the next instruction, and count this one if the guest counts
@@ -66,14 +32,11 @@ kvm_pv_mmio_find(struct kvm_vcpu *vcpu, gpa_t gpa, int len, u64 val)
 static __always_inline void kvm_pv_mmio_retire(struct kvm_vcpu *vcpu,
 					       unsigned long next_rip)
 {
-	/* This is kvm_rip_write(), which isn't inline. */
-	vcpu->arch.regs[VCPU_REGS_RIP] = next_rip;
-	vcpu->arch.regs_avail |= BIT(VCPU_REGS_RIP);
-	vcpu->arch.regs_dirty |= BIT(VCPU_REGS_RIP);
+	*kvm_pv_mmio_rip(vcpu) = next_rip;
+	kvm_pv_mmio_mark_rip(vcpu);
 	if (!bitmap_empty(vcpu_to_pmu(vcpu)->all_valid_pmc_idx,
 			  X86_PMC_IDX_MAX))
-		kvm_pmu_trigger_event(vcpu,
-				      kvm_pmu_eventsel.INSTRUCTIONS_RETIRED);
+		kvm_pmu_instruction_retired(vcpu);
 }
 
 /* An exit that may be a doorbell, as the vendor has read it. */
@@ -151,18 +114,22 @@ kvm_pv_mmio_may_write(struct kvm_vcpu *vcpu,
 static __always_inline fastpath_t
 __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 		       const struct kvm_pv_mmio_exit *exit,
-		       struct kvm_pv_mmio_code code)
+		       struct kvm_pv_mmio_code code, unsigned long address_mask)
 {
 	u64 val, generation = kvm_pv_mmio_generation(vcpu);
 	const struct kvm_pv_mmio_insn *insn;
 	struct kvm_ioeventfd_entry *entry;
 	unsigned long linear;
 
+	if (!kvm_vcpu_is_legal_gpa(vcpu, exit->gpa))
+		return EXIT_FASTPATH_NONE;
+
 	insn = kvm_pv_mmio_insn(vcpu, exit, code, generation);
 	if (!insn || insn->kind != KVM_PV_MMIO_INSN_STORE)
 		return EXIT_FASTPATH_NONE;
 
-	linear = kvm_pv_mmio_insn_address(insn, vcpu->arch.regs, exit->rip);
+	linear = kvm_pv_mmio_insn_address(insn, vcpu->arch.regs, exit->rip) &
+		 address_mask;
 	if (offset_in_page(linear ^ exit->gpa) ||
 	    kvm_pv_mmio_crosses_page(linear, insn->width))
 		return EXIT_FASTPATH_NONE;
@@ -176,13 +143,14 @@ __kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 
 	++vcpu->stat.pv_mmio_fast;
 	kvm_pv_mmio_trace_store(vcpu, exit->gpa, insn->width, val);
-	kvm_pv_mmio_retire(vcpu, exit->rip + insn->len);
+	kvm_pv_mmio_retire(vcpu, (exit->rip + insn->len) & address_mask);
 	return EXIT_FASTPATH_REENTER_GUEST;
 }
 
 /*
- * Serve a plain store that KVM has learned; kvm_pv_mmio_may_ring() is true.  @code
- * is no part of @exit, so that on Intel, which never passes any, it costs nothing.
+ * Serve a plain store of 64-bit code that KVM has learned;
+ * kvm_pv_mmio_may_ring() is true.  @code is no part of @exit, so that on Intel,
+ * which never passes any, it costs nothing.
  */
 static __always_inline fastpath_t
 kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
@@ -191,33 +159,33 @@ kvm_pv_mmio_fastpath(struct kvm_vcpu *vcpu,
 {
 	fastpath_t ret;
 
-	if (exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
-	    !kvm_vcpu_is_legal_gpa(vcpu, exit->gpa) ||
-	    !kvm_pv_mmio_may_skip_access(vcpu, exit->cpu))
+	if (!kvm_pv_mmio_completes_silently(exit->cpu))
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	ret = __kvm_pv_mmio_fastpath(vcpu, exit, code);
+	ret = __kvm_pv_mmio_fastpath(vcpu, exit, code, ~0ul);
 	kvm_vcpu_srcu_read_unlock(vcpu);
 	return ret;
 }
 
 /*
  * Returns the RIP after an instruction that rings an ioeventfd of length 0, or
- * 0 if that isn't known.  All instructions ring but loads.  Either hardware
- * tells the length, or the site does.
+ * 0 if that isn't known, or if the slow context has to say.  All instructions
+ * ring but loads.  Either hardware tells the length, or the site does.
  */
 static __always_inline unsigned long
 kvm_fast_mmio_next_rip(const struct kvm_pv_mmio_exit *exit,
 		       const struct kvm_pv_mmio_insn *insn)
 {
+	unsigned long next_rip;
+
 	if (!insn || insn->kind == KVM_PV_MMIO_INSN_LOAD)
 		return 0;
 
-	if (insn->kind == KVM_PV_MMIO_INSN_STORE)
-		return exit->rip + insn->len;
-
-	return exit->next_rip;
+	next_rip = insn->kind == KVM_PV_MMIO_INSN_STORE ?
+		   exit->rip + insn->len : exit->next_rip;
+	return likely(exit->cpu.mode == KVM_PV_MMIO_MODE_64) ? next_rip :
+							       (u32)next_rip;
 }
 
 static __always_inline fastpath_t
@@ -261,7 +229,11 @@ kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 	fastpath_t ret;
 
 	if (!KVM_PV_MMIO_MAY_SIGNAL ||
-	    !kvm_pv_mmio_may_skip_access(vcpu, exit->cpu))
+	    !kvm_pv_mmio_completes_silently(exit->cpu))
+		return EXIT_FASTPATH_NONE;
+	/* With a segment base, kvm_pv_mmio_may_ring() saw another address. */
+	if (unlikely(exit->linear_rip != exit->rip) &&
+	    !kvm_pv_mmio_may_know(vcpu, exit->linear_rip))
 		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
@@ -270,13 +242,20 @@ kvm_fast_mmio_fastpath(struct kvm_vcpu *vcpu,
 	return ret;
 }
 
-/* Serve "out" to a port.  Hardware tells the instruction's length. */
+/*
+ * Serve "out" to a port.  Hardware tells the instruction's length, so that
+ * @exit has next_rip.
+ */
 static __always_inline fastpath_t
-kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
-		 unsigned long next_rip)
+kvm_pio_fastpath(struct kvm_vcpu *vcpu, const struct kvm_pv_mmio_exit *exit,
+		 unsigned short port, int size)
 {
-	unsigned long val = kvm_pv_mmio_truncated(kvm_rax_read(vcpu), size);
+	unsigned long val = kvm_pv_mmio_truncated(kvm_rax_read_raw(vcpu), size);
 	bool rang;
+
+	if (exit->cpu.mode != KVM_PV_MMIO_MODE_64 ||
+	    !kvm_pv_mmio_completes_silently(exit->cpu))
+		return EXIT_FASTPATH_NONE;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
 	rang = kvm_pio_ring(vcpu, port, size, val);
@@ -288,7 +267,7 @@ kvm_pio_fastpath(struct kvm_vcpu *vcpu, unsigned short port, int size,
 					  port, size, val, KVM_PV_MMIO_RANG);
 		++vcpu->stat.io_exits;
 		++vcpu->stat.pio_doorbell_fast;
-		kvm_pv_mmio_retire(vcpu, next_rip);
+		kvm_pv_mmio_retire(vcpu, exit->next_rip);
 	}
 	kvm_vcpu_srcu_read_unlock(vcpu);
 

@@ -152,7 +152,7 @@ static bool take_address(struct insn_bytes *bytes, u8 modrm,
 
 	if (mod || rm != RM_DISP32)
 		insn->base = extended(bytes, rm, REX_B);
-	else if (!has_sib)
+	else if (!has_sib && bytes->mode == KVM_PV_MMIO_MODE_64)
 		insn->base = KVM_PV_MMIO_REG_RIP;
 
 	if (mod == 1)
@@ -200,14 +200,14 @@ static bool store_accumulator(struct insn_bytes *bytes,
 			      struct kvm_pv_mmio_insn *insn)
 {
 	insn->src = REG_RAX;
-	insn->disp = take(bytes, 8);
+	insn->disp = take(bytes, bytes->mode == KVM_PV_MMIO_MODE_64 ? 8 : 4);
 	return true;
 }
 
 static bool decode_store(struct insn_bytes *bytes, u8 opcode,
 			 struct kvm_pv_mmio_insn *insn)
 {
-	if (bytes->mode != KVM_PV_MMIO_MODE_64 ||
+	if (bytes->mode == KVM_PV_MMIO_MODE_16 ||
 	    bytes->prefixes & ~PREFIX_OPERAND_SIZE)
 		return false;
 

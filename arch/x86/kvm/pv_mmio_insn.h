@@ -17,7 +17,7 @@
 
 enum kvm_pv_mmio_insn_kind {
 	KVM_PV_MMIO_INSN_OTHER,
-	/* In 64-bit mode: mov from a register or an immediate to memory. */
+	/* In code of 64 and 32 bits: mov from a register or an immediate to memory. */
 	KVM_PV_MMIO_INSN_STORE,
 	/* Reads its memory operand, and writes no memory. */
 	KVM_PV_MMIO_INSN_LOAD,
@@ -40,8 +40,8 @@ struct kvm_pv_mmio_insn {
 	/* Of enum kvm_pv_mmio_insn_kind. */
 	u8 kind;
 	/*
-	 * A store's length in bytes.  For other kinds, how many bytes identify
-	 * it: prefixes, opcode, and ModRM if the opcode alone isn't enough.
+	 * A store's length in bytes.  Of others, how many bytes identify it:
+	 * prefixes, opcode, and ModRM if the opcode alone isn't enough.
 	 */
 	u8 len;
 	/* Bytes stored: 1, 2, 4 or 8. */
@@ -65,9 +65,17 @@ struct kvm_pv_mmio_insn {
 void kvm_pv_mmio_decode(const u8 *code, int n, enum kvm_pv_mmio_mode mode,
 			struct kvm_pv_mmio_insn *insn);
 
+/* All bits of an address. */
+static __always_inline unsigned long
+kvm_pv_mmio_address_mask(enum kvm_pv_mmio_mode mode)
+{
+	return mode == KVM_PV_MMIO_MODE_64 ? ~0ul : (u32)~0;
+}
+
 /*
- * The linear address that a store at @rip goes to.  In 64-bit mode the segments
- * a store can have without a prefix begin at 0.
+ * The linear address that a store at @rip goes to, if its segment begins at 0.
+ * In 64-bit mode it does, as the store has no prefix for another one.  In other
+ * modes, bits beyond kvm_pv_mmio_address_mask() are undefined.
  */
 static __always_inline u64
 kvm_pv_mmio_insn_address(const struct kvm_pv_mmio_insn *insn,

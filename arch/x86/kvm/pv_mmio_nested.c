@@ -7,13 +7,14 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
-#include "pv_mmio_fast.h"
+#include "pv_mmio_budget.h"
+#include "pv_mmio_memory.h"
 #include "pv_mmio_nested.h"
 #include "pv_mmio_walk.h"
 #include "x86.h"
 
 #define L2_SET_BITS	2
-#define L2_WAYS		4
+#define L2_SITES	4
 /* Room for both walks, whose upper levels are the same entries. */
 #define L2_WALK_WORDS	48
 
@@ -37,13 +38,14 @@ struct l2_site {
 
 struct l2_set {
 	struct kvm_pv_mmio_budget budget;
-	u8 next;
-	struct l2_site site[L2_WAYS];
+	struct l2_site site[L2_SITES];
 };
 
 struct kvm_pv_mmio_l2_sites {
-	/* As kvm_pv_mmio_memory() has it. */
+	/* The first member, see kvm_pv_mmio_room(). */
 	u64 generation;
+	/* By a hash of the linear address: whether there may be a site. */
+	u64 known;
 	struct l2_set set[1 << L2_SET_BITS];
 };
 
@@ -54,7 +56,7 @@ static bool is_key(const struct l2_key *key, struct kvm_vcpu *vcpu,
 	       key->place.root == place->root &&
 	       key->linear_page == linear >> PAGE_SHIFT &&
 	       key->l1_root == vcpu->arch.mmu->root.pgd &&
-	       key->l1_role == vcpu->arch.mmu->cpu_role.as_u64;
+	       key->l1_role == kvm_pv_mmio_cpu_role(vcpu->arch.mmu).as_u64;
 }
 
 static struct l2_set *get_set(struct kvm_vcpu *vcpu,
@@ -67,6 +69,36 @@ static struct l2_set *get_set(struct kvm_vcpu *vcpu,
 
 	return &sites->set[hash_long(place->linear ^ place->root >> PAGE_SHIFT,
 				     L2_SET_BITS)];
+}
+
+/* Which of the bits stands for a place at @linear. */
+static u64 known_bit(unsigned long linear)
+{
+	return BIT_ULL(hash_long(linear, ilog2(BITS_PER_LONG_LONG)));
+}
+
+bool kvm_pv_mmio_l2_may_know(struct kvm_vcpu *vcpu)
+{
+	struct kvm_pv_mmio_l2_sites *sites = vcpu->arch.pv_mmio.l2_sites;
+
+	return sites && sites->known & known_bit(kvm_rip_read(vcpu));
+}
+
+bool kvm_pv_mmio_l2_knows(struct kvm_vcpu *vcpu,
+			  const struct kvm_pv_mmio_place *place)
+{
+	struct l2_set *set = get_set(vcpu, place);
+	struct l2_site *site;
+
+	if (!set)
+		return false;
+
+	for (site = set->site; site < set->site + L2_SITES; site++) {
+		if (kvm_pv_mmio_same_place(&site->key.place, place) &&
+		    site->key.place.root == place->root)
+			return true;
+	}
+	return false;
 }
 
 static bool site_unchanged(const struct l2_site *site)
@@ -94,11 +126,12 @@ kvm_pv_mmio_l2_recall(struct kvm_vcpu *vcpu,
 	if (!set)
 		return NULL;
 
-	for (site = set->site; site < set->site + L2_WAYS; site++) {
+	for (site = set->site; site < set->site + L2_SITES; site++) {
 		if (site->key.place.linear != place->linear)
 			continue;
 		linear = kvm_pv_mmio_insn_address(&site->insn, vcpu->arch.regs,
-						  place->linear);
+						  place->linear) &
+			 kvm_pv_mmio_address_mask(kvm_pv_mmio_mode_of(place));
 		if (!is_key(&site->key, vcpu, place, linear) ||
 		    !site_unchanged(site))
 			continue;
@@ -118,11 +151,12 @@ static gpa_t walk_l1(struct kvm_pv_mmio_walk *walk, gpa_t l2_gpa)
 	u64 rights = walk->rights;
 	gpa_t gpa;
 
-	if (mmu->cpu_role.base.level < PT64_ROOT_4LEVEL)
+	if (kvm_pv_mmio_cpu_role(mmu).base.level < PT64_ROOT_4LEVEL)
 		return INVALID_GPA;
 
 	walk->translate = NULL;
-	gpa = kvm_pv_mmio_walk_tables(walk, mmu->cpu_role, mmu->root.pgd,
+	gpa = kvm_pv_mmio_walk_tables(walk, kvm_pv_mmio_cpu_role(mmu),
+				      mmu->root.pgd,
 				      l2_gpa);
 	walk->translate = translate;
 	walk->rights = rights;
@@ -136,8 +170,10 @@ static gpa_t walk_l1(struct kvm_pv_mmio_walk *walk, gpa_t l2_gpa)
 static gpa_t walk_l2(struct kvm_pv_mmio_walk *walk,
 		     const struct kvm_pv_mmio_place *place, u64 linear)
 {
-	gpa_t l2_gpa = kvm_pv_mmio_walk_guest(walk, place, linear);
+	union kvm_cpu_role role = { .as_u64 = place->role };
+	gpa_t l2_gpa;
 
+	l2_gpa = kvm_pv_mmio_walk_guest(walk, role, place->root, linear);
 	if (l2_gpa == INVALID_GPA || walk->rights & PT_USER_MASK)
 		return INVALID_GPA;
 
@@ -149,12 +185,12 @@ static gpa_t learn_code(struct kvm_pv_mmio_walk *walk,
 			const struct kvm_pv_mmio_place *place)
 {
 	struct kvm_vcpu *vcpu = walk->vcpu;
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvm_pagewalk *pw = kvm_pv_mmio_pagewalk(vcpu);
 	struct x86_exception e;
 	gpa_t gpa = walk_l2(walk, place, place->linear);
 
 	if (gpa == INVALID_GPA ||
-	    gpa != mmu->gva_to_gpa(vcpu, mmu, place->linear, PFERR_FETCH_MASK,
+	    gpa != pw->gva_to_gpa(vcpu, pw, place->linear, PFERR_FETCH_MASK,
 				   &e))
 		return INVALID_GPA;
 
@@ -211,23 +247,39 @@ static bool get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
 
-	pv_mmio->l2_sites = kvm_pv_mmio_memory(vcpu, pv_mmio->l2_sites,
-					       sizeof(*pv_mmio->l2_sites));
+	pv_mmio->l2_sites = kvm_pv_mmio_room(vcpu, pv_mmio->l2_sites,
+					     sizeof(*pv_mmio->l2_sites));
 	return pv_mmio->l2_sites;
 }
 
 static struct l2_site *
-choose_victim(struct kvm_vcpu *vcpu, struct l2_set *set,
-	      const struct kvm_pv_mmio_place *place, unsigned long linear)
+find_site(struct kvm_vcpu *vcpu, struct l2_set *set,
+	  const struct kvm_pv_mmio_place *place, unsigned long linear)
 {
-	int i;
+	struct l2_site *site;
 
-	for (i = 0; i < L2_WAYS; i++) {
-		if (is_key(&set->site[i].key, vcpu, place, linear))
-			return &set->site[i];
+	for (site = set->site; site < set->site + L2_SITES; site++) {
+		if (is_key(&site->key, vcpu, place, linear))
+			return site;
 	}
-	set->next = (set->next + 1) % L2_WAYS;
-	return &set->site[set->next];
+	return NULL;
+}
+
+/* Bits of sites that are gone must not stay, or in time all would be set. */
+static void note_known(struct kvm_pv_mmio_l2_sites *sites)
+{
+	struct l2_site *site;
+	struct l2_set *set;
+
+	sites->known = 0;
+	for (set = sites->set; set < sites->set + ARRAY_SIZE(sites->set);
+	     set++) {
+		for (site = set->site; site < set->site + L2_SITES; site++) {
+			if (site->nr_words)
+				sites->known |=
+					known_bit(site->key.place.linear);
+		}
+	}
 }
 
 void kvm_pv_mmio_l2_learn(struct kvm_vcpu *vcpu,
@@ -243,7 +295,10 @@ void kvm_pv_mmio_l2_learn(struct kvm_vcpu *vcpu,
 	if (!set || !kvm_pv_mmio_budget_allows(&set->budget))
 		return;
 
-	site = choose_victim(vcpu, set, place, linear);
+	site = find_site(vcpu, set, place, linear);
+	if (!site)
+		site = set->site + kvm_pv_mmio_budget_next(&set->budget,
+							   L2_SITES);
 	in_vain = site->nr_words && site->uses < KVM_PV_MMIO_WORTH_IT;
 	/* A site is too large for the stack, so prepare it in place. */
 	memset(site, 0, sizeof(*site));
@@ -251,12 +306,13 @@ void kvm_pv_mmio_l2_learn(struct kvm_vcpu *vcpu,
 		.place = *place,
 		.linear_page = linear >> PAGE_SHIFT,
 		.l1_root = vcpu->arch.mmu->root.pgd,
-		.l1_role = vcpu->arch.mmu->cpu_role.as_u64,
+		.l1_role = kvm_pv_mmio_cpu_role(vcpu->arch.mmu).as_u64,
 	};
 	site->insn = *insn;
 	if (!read_site(vcpu, site, code, linear)) {
 		memset(site, 0, sizeof(*site));
 		in_vain = true;
 	}
+	note_known(vcpu->arch.pv_mmio.l2_sites);
 	kvm_pv_mmio_budget_note(&set->budget, in_vain);
 }

@@ -12,6 +12,13 @@
 
 #include "pv_mmio_site.h"
 
+/* Whether a store of L2's may be known where it is: spares others the rest. */
+bool kvm_pv_mmio_l2_may_know(struct kvm_vcpu *vcpu);
+
+/* Whether a store is known at L2's @place, though it may have changed since. */
+bool kvm_pv_mmio_l2_knows(struct kvm_vcpu *vcpu,
+			  const struct kvm_pv_mmio_place *place);
+
 /*
  * Returns the instruction at L2's @place if KVM knows it and it hasn't changed,
  * and in @gpa where its store goes; else NULL.  The caller holds kvm->srcu.

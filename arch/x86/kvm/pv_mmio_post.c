@@ -7,9 +7,8 @@
 
 #include <linux/kvm_host.h>
 
-#include "mmu.h"
+#include "pv_mmio_memory.h"
 #include "pv_mmio_post.h"
-#include "pv_mmio_site.h"
 #include "x86.h"
 
 /* Memslots rarely change, so remember the answer for their generation. */
@@ -27,19 +26,17 @@ bool kvm_pv_mmio_note_mmio(struct kvm_vcpu *vcpu,
 		WRITE_ONCE(entry->mmio_generation, generation);
 	return true;
 }
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_note_mmio);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_pv_mmio_note_mmio);
 
 static bool get_word(u32 __user *word, u32 *value)
 {
 	bool read = false;
 
-	pagefault_disable();
-	__uaccess_begin();
+	kvm_pv_mmio_uaccess_begin();
 	unsafe_get_user(*value, word, fault);
 	read = true;
 fault:
-	__uaccess_end();
-	pagefault_enable();
+	kvm_pv_mmio_uaccess_end();
 	return read;
 }
 
@@ -58,7 +55,7 @@ kvm_pv_mmio_post_and_wake(const struct kvm_ioeventfd_entry *entry, u64 val)
 	smp_mb();
 	return !get_word(entry->wake, &value) || value ? entry->eventfd : NULL;
 }
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_post_and_wake);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_pv_mmio_post_and_wake);
 
 bool kvm_pio_post(struct kvm_vcpu *vcpu, unsigned short port, int len, u64 val)
 {
@@ -68,4 +65,4 @@ bool kvm_pio_post(struct kvm_vcpu *vcpu, unsigned short port, int len, u64 val)
 					   val);
 	return entry && kvm_pv_mmio_post(entry, val);
 }
-EXPORT_SYMBOL_GPL(kvm_pio_post);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_pio_post);

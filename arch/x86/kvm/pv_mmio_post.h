@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ringing an ioeventfd in the exit fast path, also one that posts the value.
+ * Signalling an ioeventfd in the exit fast path, also one that posts the value.
  * Interrupts are off, and the process is the one that owns the VM, as KVM lets
  * no other process run a vCPU.
  *
@@ -18,6 +18,27 @@
 #include "../../../virt/kvm/ioeventfd_index.h"
 
 /*
+ * Until kvm_pv_mmio_uaccess_end(), an access to a page that isn't present
+ * fails.  Preemption is off as well.  Where the kernel counts that, as Debian's
+ * does, the page fault handler needs no other sign, see
+ * faulthandler_disabled().
+ */
+static __always_inline void kvm_pv_mmio_uaccess_begin(void)
+{
+	lockdep_assert_irqs_disabled();
+	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
+		pagefault_disable();
+	__uaccess_begin();
+}
+
+static __always_inline void kvm_pv_mmio_uaccess_end(void)
+{
+	__uaccess_end();
+	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
+		pagefault_enable();
+}
+
+/*
  * Store @val in the entry's slot as a whole, if the page is present.  This
  * needs no access_ok() and no fence: the address was checked when it was
  * registered, and no guest can change it.  The most common widths come first.
@@ -28,8 +49,7 @@ kvm_pv_mmio_put(const struct kvm_ioeventfd_entry *entry, u8 width, u64 val)
 	void __user *slot = entry->slot;
 	bool stored = false;
 
-	pagefault_disable();
-	__uaccess_begin();
+	kvm_pv_mmio_uaccess_begin();
 	if (width == 4)
 		unsafe_put_user(val, (u32 __user *)slot, fault);
 	else if (width == 2)
@@ -40,8 +60,7 @@ kvm_pv_mmio_put(const struct kvm_ioeventfd_entry *entry, u8 width, u64 val)
 		unsafe_put_user(val, (u8 __user *)slot, fault);
 	stored = true;
 fault:
-	__uaccess_end();
-	pagefault_enable();
+	kvm_pv_mmio_uaccess_end();
 	return stored;
 }
 
@@ -94,11 +113,11 @@ kvm_pv_mmio_post(const struct kvm_ioeventfd_entry *entry, u64 val)
 }
 
 /*
- * Ring @entry for a write of @val, of which bytes beyond the entry's length are
- * ignored.  Returns false if the fast path can't do it: then it has done
- * nothing.
+ * Signal @entry for a write of @val, or post that; bytes beyond the entry's
+ * length are ignored.  Returns false if the fast path can't do it: then it has
+ * done nothing.
  *
- * An entry that posts never sets its mmio_generation, and has another one.  So
+ * An entry that posts never sets its mmio_generation, but post_generation.  So
  * the first comparison fails for it, and entries that don't post pay nothing.
  */
 static __always_inline bool kvm_pv_mmio_ring(struct kvm_vcpu *vcpu,
@@ -123,7 +142,9 @@ static __always_inline bool kvm_pv_mmio_ring(struct kvm_vcpu *vcpu,
 	return true;
 }
 
-/* For a write to a port that no ioeventfd without a slot matches. */
+/*
+ * Post a write to a port, if none of the ioeventfds that don't post matches it.
+ */
 bool kvm_pio_post(struct kvm_vcpu *vcpu, unsigned short port, int len, u64 val);
 
 /*

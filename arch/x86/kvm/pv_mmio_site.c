@@ -11,28 +11,10 @@
 #include "pv_mmio_walk.h"
 #include "x86.h"
 
-/* Accessed and dirty: the CPU sets them, and the translation stays. */
+/* The CPU sets accessed and dirty bits, which changes no translation. */
 #define PTE_IGNORED	(PT_ACCESSED_MASK | PT_DIRTY_MASK)
-/*
- * So many attempts in vain are let go, since code does change now and then.
- * Each further one doubles the wait, up to 255 stores.
- */
-#define MAX_FREE	16
-#define MAX_IN_VAIN	(MAX_FREE + 8)
 
-void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	gfn_t gfn = gpa_to_gfn(gpa);
-	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
-
-	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
-		return NULL;
-
-	return (void __user *)(__gfn_to_hva_memslot(slot, gfn) +
-			       offset_in_page(gpa));
-}
-
-/* Code of user space is another one in each address space. */
+/* Each address space has its own code of user space, so no such site moves. */
 bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 			   u64 root)
 {
@@ -52,7 +34,7 @@ bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 	site->place.root = root;
 	return true;
 }
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_site_move);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_pv_mmio_site_move);
 
 struct kvm_pv_mmio_cpu kvm_pv_mmio_cpu(struct kvm_vcpu *vcpu)
 {
@@ -71,12 +53,14 @@ struct kvm_pv_mmio_place kvm_pv_mmio_place_at(struct kvm_vcpu *vcpu,
 					      unsigned long rip,
 					      struct kvm_pv_mmio_cpu cpu)
 {
-	union kvm_cpu_role role = vcpu->arch.walk_mmu->cpu_role;
+	union kvm_cpu_role role = kvm_pv_mmio_pagewalk(vcpu)->cpu_role;
 	unsigned long linear = rip;
 	u64 root = 0;
 
-	if (cpu.mode != KVM_PV_MMIO_MODE_64)
-		linear = (u32)(rip + kvm_x86_call(get_segment_base)(vcpu, VCPU_SREG_CS));
+	if (cpu.mode != KVM_PV_MMIO_MODE_64) {
+		linear += kvm_x86_call(get_segment_base)(vcpu, VCPU_SREG_CS);
+		linear = (u32)linear;
+	}
 	if (role.base.level == PT32E_ROOT_LEVEL)
 		root = kvm_pdptr_read(vcpu, (linear >> 30) & 3);
 	else if (!role.base.direct)
@@ -85,33 +69,12 @@ struct kvm_pv_mmio_place kvm_pv_mmio_place_at(struct kvm_vcpu *vcpu,
 	return kvm_pv_mmio_place(vcpu, linear, root, cpu);
 }
 
-int kvm_pv_mmio_note_code(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_word *word,
-			  gpa_t gpa, const u8 *code, int len)
-{
-	int done, n, shift, nr = 0;
-
-	for (done = 0; done < len; done += n, word++, nr++) {
-		n = min_t(int, len - done, sizeof(u64));
-		shift = max_t(int, offset_in_page(gpa + done) + sizeof(u64) -
-			      PAGE_SIZE, 0);
-		word->where = kvm_pv_mmio_guest_pointer(vcpu,
-							gpa + done - shift);
-		if (!word->where)
-			return 0;
-
-		word->value = 0;
-		word->mask = 0;
-		memcpy((u8 *)&word->value + shift, code + done, n);
-		memset((u8 *)&word->mask + shift, 0xff, n);
-	}
-	return nr;
-}
-
 static bool read_site(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 		      const u8 *code)
 {
+	union kvm_cpu_role role = { .as_u64 = site->place.role };
 	u64 access = kvm_pv_mmio_fetch_access(&site->place);
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvm_pagewalk *pw = kvm_pv_mmio_pagewalk(vcpu);
 	struct kvm_pv_mmio_walk walk = {
 		.vcpu = vcpu,
 		.words = site->words,
@@ -122,10 +85,11 @@ static bool read_site(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 	int nr_code;
 	gpa_t gpa;
 
-	gpa = kvm_pv_mmio_walk_guest(&walk, &site->place, site->place.linear);
+	gpa = kvm_pv_mmio_walk_guest(&walk, role, site->place.root,
+				     site->place.linear);
 	/* KVM's own walk knows about permissions and reserved bits. */
 	if (gpa == INVALID_GPA ||
-	    gpa != mmu->gva_to_gpa(vcpu, mmu, site->place.linear, access, &e))
+	    gpa != pw->gva_to_gpa(vcpu, pw, site->place.linear, access, &e))
 		return false;
 
 	nr_code = kvm_pv_mmio_note_code(vcpu, site->words + walk.nr_words, gpa,
@@ -136,23 +100,11 @@ static bool read_site(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 						site->words[0].where);
 }
 
-void *kvm_pv_mmio_memory(struct kvm_vcpu *vcpu, void *memory, size_t size)
-{
-	u64 generation = kvm_pv_mmio_generation(vcpu);
-
-	if (!memory)
-		memory = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	else if (*(u64 *)memory != generation)
-		memset(memory, 0, size);
-	if (memory)
-		*(u64 *)memory = generation;
-	return memory;
-}
-
 static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pv_mmio_sites *sites = vcpu->arch.pv_mmio.sites;
 	u64 generation = kvm_pv_mmio_generation(vcpu);
+	struct kvm_pv_mmio_set *set;
 	int i;
 
 	if (!sites) {
@@ -160,8 +112,9 @@ static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 		vcpu->arch.pv_mmio.sites = sites;
 	} else if (sites->generation != generation) {
 		for (i = 0; i < ARRAY_SIZE(sites->set); i++) {
-			if (sites->set[i])
-				memset(sites->set[i], 0, sizeof(*sites->set[i]));
+			set = sites->set[i];
+			if (set)
+				memset(set, 0, sizeof(*set));
 		}
 		bitmap_zero(sites->known, 1 << KVM_PV_MMIO_KNOWN_BITS);
 	}
@@ -170,7 +123,7 @@ static struct kvm_pv_mmio_sites *get_sites(struct kvm_vcpu *vcpu)
 	return sites;
 }
 
-/* No memory to remember is no reason to fail: the emulator goes on. */
+/* Returns NULL if there's no memory: then the emulator does the stores. */
 static struct kvm_pv_mmio_set *get_set(struct kvm_vcpu *vcpu,
 				       unsigned long linear)
 {
@@ -188,54 +141,40 @@ static struct kvm_pv_mmio_set *get_set(struct kvm_vcpu *vcpu,
 
 /* What is known of @place, whether it still holds or not. */
 static struct kvm_pv_mmio_site *
-find_site(struct kvm_pv_mmio_set *set, const struct kvm_pv_mmio_place *place)
+find_site(struct kvm_pv_mmio_set *set, const struct kvm_pv_mmio_place *place,
+	  bool any_root)
 {
 	struct kvm_pv_mmio_site *site;
 
-	for (site = set->site; site < set->site + KVM_PV_MMIO_WAYS; site++) {
+	for (site = set->site; site < set->site + KVM_PV_MMIO_SITES; site++) {
 		if (kvm_pv_mmio_same_place(&site->place, place) &&
-		    site->place.root == place->root)
+		    (any_root || site->place.root == place->root))
 			return site;
 	}
 	return NULL;
 }
 
 /*
- * Which site to give up, if none is empty: the next unused one.  Each that was
- * used gets a second chance, one for each time, so that more places than there
- * is room for don't drive one another out.
+ * Returns which site to give up, if none is empty.  Sites take turns.  One that
+ * was used since its last turn gets another chance, and nothing is learned this
+ * time.  So places don't drive one another out if there isn't room for all.
  */
 static struct kvm_pv_mmio_site *choose_victim(struct kvm_pv_mmio_set *set)
 {
 	struct kvm_pv_mmio_site *site;
 
-	for (site = set->site; site < set->site + KVM_PV_MMIO_WAYS; site++) {
+	for (site = set->site; site < set->site + KVM_PV_MMIO_SITES; site++) {
 		if (!site->nr_words)
 			return site;
 	}
 
-	site = &set->site[set->next];
-	set->next = (set->next + 1) % KVM_PV_MMIO_WAYS;
-	if (site->uses) {
-		site->uses = 0;
+	site = &set->site[kvm_pv_mmio_budget_next(&set->budget,
+						  KVM_PV_MMIO_SITES)];
+	if (site->uses != site->uses_before) {
+		site->uses_before = site->uses;
 		return NULL;
 	}
 	return site;
-}
-
-bool kvm_pv_mmio_budget_allows(struct kvm_pv_mmio_budget *budget)
-{
-	if (!budget->wait)
-		return true;
-
-	budget->wait--;
-	return false;
-}
-
-void kvm_pv_mmio_budget_note(struct kvm_pv_mmio_budget *budget, bool in_vain)
-{
-	budget->in_vain = in_vain ? min(budget->in_vain + 1, MAX_IN_VAIN) : 0;
-	budget->wait = BIT(max(budget->in_vain - MAX_FREE, 0)) - 1;
 }
 
 bool kvm_pv_mmio_site_may_learn(struct kvm_vcpu *vcpu, unsigned long linear)
@@ -245,7 +184,7 @@ bool kvm_pv_mmio_site_may_learn(struct kvm_vcpu *vcpu, unsigned long linear)
 	return set && kvm_pv_mmio_budget_allows(&set->budget);
 }
 
-/* The caller has the set of @linear. */
+/* The caller has made sure that there's a set for @linear. */
 static void note_known(struct kvm_vcpu *vcpu, unsigned long linear)
 {
 	__set_bit(hash_long(linear, KVM_PV_MMIO_KNOWN_BITS),
@@ -271,7 +210,7 @@ bool kvm_pv_mmio_site_exists(struct kvm_vcpu *vcpu,
 {
 	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
 
-	if (!set || !find_site(set, place))
+	if (!set || !find_site(set, place, false))
 		return false;
 
 	/* Another place of the same hash may have been dropped. */
@@ -279,7 +218,20 @@ bool kvm_pv_mmio_site_exists(struct kvm_vcpu *vcpu,
 	return true;
 }
 
-/* What it gives up may not have been worth it, nor the next one then. */
+bool kvm_pv_mmio_site_is_store(struct kvm_vcpu *vcpu,
+			       const struct kvm_pv_mmio_place *place)
+{
+	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
+	struct kvm_pv_mmio_site *site = NULL;
+
+	if (set)
+		site = find_site(set, place, !kvm_pv_mmio_is_user(place));
+	return site && site->insn.kind == KVM_PV_MMIO_INSN_STORE;
+}
+
+/*
+ * If the site wasn't worth learning, the next one may not be worth it, either.
+ */
 static void give_up(struct kvm_pv_mmio_set *set, struct kvm_pv_mmio_site *site)
 {
 	if (site->nr_words)
@@ -292,7 +244,7 @@ void kvm_pv_mmio_site_drop(struct kvm_vcpu *vcpu,
 			   const struct kvm_pv_mmio_place *place)
 {
 	struct kvm_pv_mmio_set *set = get_set(vcpu, place->linear);
-	struct kvm_pv_mmio_site *site = set ? find_site(set, place) : NULL;
+	struct kvm_pv_mmio_site *site = set ? find_site(set, place, false) : NULL;
 
 	if (!site)
 		return;
@@ -323,7 +275,7 @@ bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
 
 	give_up(set, victim);
 	*victim = site;
-	/* Let it be used before it may have to go. */
+	/* Let it be used before it may be given up. */
 	victim->uses = 1;
 	note_known(vcpu, place->linear);
 	return true;

@@ -19,29 +19,16 @@
 
 #include <linux/hash.h>
 #include <linux/kvm_host.h>
-#include <linux/uaccess.h>
 #include <linux/unaligned.h>
 
-#include "mmu.h"
+#include "pv_mmio_budget.h"
 #include "pv_mmio_insn.h"
+#include "pv_mmio_memory.h"
 #include "pv_mmio_state.h"
 
-/* Allocated set by set, since most guests ring from a handful of places. */
+/* Sets are allocated one by one: most guests ring from a handful of places. */
 #define KVM_PV_MMIO_SET_BITS	6
-#define KVM_PV_MMIO_WAYS	8
-
-/* An instruction lies in one page, and so does each word of it. */
-#define KVM_PV_MMIO_CODE_WORDS	2
-#define KVM_PV_MMIO_SITE_WORDS	(PT64_ROOT_MAX_LEVEL + KVM_PV_MMIO_CODE_WORDS)
-
-#define KVM_PV_MMIO_PTE_ADDRESS	GENMASK_ULL(51, 12)
-
-/* A word of guest memory, and which of its bits must stay as they are. */
-struct kvm_pv_mmio_word {
-	u64 __user *where;
-	u64 value;
-	u64 mask;
-};
+#define KVM_PV_MMIO_SITES	8
 
 /* What says which instruction is at a place, beside the guest's memory. */
 struct kvm_pv_mmio_place {
@@ -50,7 +37,10 @@ struct kvm_pv_mmio_place {
 	u64 role;
 	/* Where the walk starts: CR3 without its flags, or a PDPTE. */
 	u64 root;
-	/* Of the code segment, and above it the CPL, which has its rights. */
+	/*
+	 * That of the code segment, and above it the CPL, which has rights of
+	 * its own.
+	 */
 	u32 mode;
 };
 
@@ -72,8 +62,9 @@ struct kvm_pv_mmio_code {
 struct kvm_pv_mmio_site {
 	struct kvm_pv_mmio_place place;
 	struct kvm_pv_mmio_insn insn;
-	/* Stores it has served since choose_victim() last considered it. */
+	/* How many stores it has served, and had when it last could have gone. */
 	u32 uses;
+	u32 uses_before;
 	u8 nr_words;
 	/* The entry in the top-level table, if there is one, comes first. */
 	bool has_root;
@@ -83,42 +74,20 @@ struct kvm_pv_mmio_site {
 	u8 code_mask[KVM_PV_MMIO_INSN_MAX];
 };
 
-/*
- * To learn costs as much as to emulate a few stores.  It was in vain if the site
- * didn't serve enough of them, as where code is rewritten all the time.  Then
- * ever more stores go by before the next attempt, and pay next to nothing.
- */
-#define KVM_PV_MMIO_WORTH_IT	16
-
-struct kvm_pv_mmio_budget {
-	/* How many stores are still to go by. */
-	u8 wait;
-	/* How many attempts in a row were in vain. */
-	u8 in_vain;
-};
-
 struct kvm_pv_mmio_set {
 	struct kvm_pv_mmio_budget budget;
-	/* Which site is the next one to be given up. */
-	u8 next;
-	struct kvm_pv_mmio_site site[KVM_PV_MMIO_WAYS];
+	struct kvm_pv_mmio_site site[KVM_PV_MMIO_SITES];
 };
 
 #define KVM_PV_MMIO_KNOWN_BITS	9
 
 struct kvm_pv_mmio_sites {
-	/* By a hash of the linear address: whether there may be a site at all. */
+	/* By a hash of the linear address: whether there may be a site. */
 	DECLARE_BITMAP(known, 1 << KVM_PV_MMIO_KNOWN_BITS);
-	/* Memslots say where guest memory is, for as long as they hold. */
+	/* That of the memslots from which the addresses of all words come. */
 	u64 generation;
 	struct kvm_pv_mmio_set *set[1 << KVM_PV_MMIO_SET_BITS];
 };
-
-/* Callers are not in SMM, so it's the one address space, and in kvm->srcu. */
-static __always_inline u64 kvm_pv_mmio_generation(struct kvm_vcpu *vcpu)
-{
-	return kvm_memslots(vcpu->kvm)->generation;
-}
 
 /* @root: CR3, or the PDPTE in the CPU's registers where it has these. */
 static __always_inline struct kvm_pv_mmio_place
@@ -127,10 +96,16 @@ kvm_pv_mmio_place(struct kvm_vcpu *vcpu, unsigned long linear, u64 root,
 {
 	return (struct kvm_pv_mmio_place) {
 		.linear = linear,
-		.role = vcpu->arch.walk_mmu->cpu_role.as_u64,
+		.role = kvm_pv_mmio_pagewalk(vcpu)->cpu_role.as_u64,
 		.root = root & KVM_PV_MMIO_PTE_ADDRESS,
 		.mode = cpu.mode | cpu.cpl << KVM_PV_MMIO_CPL_SHIFT,
 	};
+}
+
+static inline enum kvm_pv_mmio_mode
+kvm_pv_mmio_mode_of(const struct kvm_pv_mmio_place *place)
+{
+	return place->mode & (BIT(KVM_PV_MMIO_CPL_SHIFT) - 1);
 }
 
 static inline bool kvm_pv_mmio_is_user(const struct kvm_pv_mmio_place *place)
@@ -138,7 +113,7 @@ static inline bool kvm_pv_mmio_is_user(const struct kvm_pv_mmio_place *place)
 	return (place->mode & KVM_PV_MMIO_USER) == KVM_PV_MMIO_USER;
 }
 
-/* With which rights the code there is fetched. */
+/* The rights with which the CPU fetches the code at @place. */
 static inline u64
 kvm_pv_mmio_fetch_access(const struct kvm_pv_mmio_place *place)
 {
@@ -155,78 +130,16 @@ kvm_pv_mmio_same_place(const struct kvm_pv_mmio_place *a,
 }
 
 /*
- * Whether all words, KVM_PV_MMIO_SITE_WORDS at most, are still what they were.
- * Neither sleeps nor faults.  They are few, and looked at without a loop.  The
- * @first one may be elsewhere by now.
+ * Whether @site also holds by the page tables at @root, as the kernel's code
+ * may.
  */
-static __always_inline bool
-kvm_pv_mmio_unchanged(const struct kvm_pv_mmio_word *words, int nr_words,
-		      u64 __user *first)
-{
-	bool unchanged = false;
-	u64 value, changes = 0;
-
-	pagefault_disable();
-	/*
-	 * No access_ok() and no fence: KVM has put these pointers together from
-	 * memslots, and no guest has a say in which of them is taken.
-	 */
-	__uaccess_begin();
-
-#define LOOK_AT(nr, address)						\
-	do {								\
-		const struct kvm_pv_mmio_word *word = &words[nr];	\
-									\
-		unsafe_get_user(value, address, fault);			\
-		changes |= (value ^ word->value) & word->mask;		\
-	} while (0)
-
-	switch (nr_words) {
-	case 7:
-		LOOK_AT(6, words[6].where);
-		fallthrough;
-	case 6:
-		LOOK_AT(5, words[5].where);
-		fallthrough;
-	case 5:
-		LOOK_AT(4, words[4].where);
-		fallthrough;
-	case 4:
-		LOOK_AT(3, words[3].where);
-		fallthrough;
-	case 3:
-		LOOK_AT(2, words[2].where);
-		fallthrough;
-	case 2:
-		LOOK_AT(1, words[1].where);
-		fallthrough;
-	default:
-		LOOK_AT(0, first);
-	}
-#undef LOOK_AT
-	unchanged = !changes;
-fault:
-	__uaccess_end();
-	pagefault_enable();
-	return unchanged;
-}
-
-/*
- * Room for what @vcpu remembers, @size bytes that begin with the generation of
- * memslots for which they hold.  @memory is the room that there was, or NULL.
- * All else is 0 at first, and again in each new generation.  NULL if there's no
- * memory.
- */
-void *kvm_pv_mmio_memory(struct kvm_vcpu *vcpu, void *memory, size_t size);
-
-/* NULL if there's no guest memory.  What is only read may be read-only. */
-void __user *kvm_pv_mmio_guest_pointer(struct kvm_vcpu *vcpu, gpa_t gpa);
-
-/* Whether the kernel's code is the same by the page tables of @root, too. */
 bool kvm_pv_mmio_site_move(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 			   u64 root);
 
-/* The bits in which eight of the site's bytes, from @first on, are others. */
+/*
+ * The bits in which eight bytes of the site, from @first on, differ from
+ * @bytes.
+ */
 static __always_inline u64
 kvm_pv_mmio_code_changes(const struct kvm_pv_mmio_site *site, const u8 *bytes,
 			 int first)
@@ -236,7 +149,7 @@ kvm_pv_mmio_code_changes(const struct kvm_pv_mmio_site *site, const u8 *bytes,
 	       get_unaligned((const u64 *)(site->code_mask + first));
 }
 
-/* All of them, by two words that share a byte. */
+/* Compare all 15 bytes, by two words that share one. */
 static __always_inline bool
 kvm_pv_mmio_same_code(const struct kvm_pv_mmio_site *site, const u8 *bytes)
 {
@@ -268,9 +181,10 @@ kvm_pv_mmio_site_holds(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_site *site,
 }
 
 /*
- * Whether a place at @linear may be known: spares others the rest.  Only this
- * vCPU's thread looks, so it needs no kvm->srcu.  The hashes are as long as the
- * tables, so that no speculation with a guest's address leaves them.
+ * Whether KVM may know the place at @linear; stores elsewhere are spared the
+ * rest.  Only the vCPU's own thread uses its sites, so this needs no kvm->srcu.
+ * The hashes are as long as the tables, so that no speculation with a guest's
+ * address leaves them.
  */
 static __always_inline bool kvm_pv_mmio_may_know(struct kvm_vcpu *vcpu,
 						 unsigned long linear)
@@ -298,7 +212,7 @@ kvm_pv_mmio_site_recall(struct kvm_vcpu *vcpu,
 		return NULL;
 
 	site = sites->set[hash_long(place->linear, KVM_PV_MMIO_SET_BITS)]->site;
-	for (end = site + KVM_PV_MMIO_WAYS; site < end; site++) {
+	for (end = site + KVM_PV_MMIO_SITES; site < end; site++) {
 		if (kvm_pv_mmio_site_holds(vcpu, site, place, code)) {
 			site->uses++;
 			return &site->insn;
@@ -336,6 +250,13 @@ void kvm_pv_mmio_site_in_vain(struct kvm_vcpu *vcpu, unsigned long linear);
 bool kvm_pv_mmio_site_exists(struct kvm_vcpu *vcpu,
 			     const struct kvm_pv_mmio_place *place);
 
+/*
+ * Whether the instruction known at @place is a store, though it may have
+ * changed since.
+ */
+bool kvm_pv_mmio_site_is_store(struct kvm_vcpu *vcpu,
+			       const struct kvm_pv_mmio_place *place);
+
 /* The code at @place is no longer what it was. */
 void kvm_pv_mmio_site_drop(struct kvm_vcpu *vcpu,
 			   const struct kvm_pv_mmio_place *place);
@@ -349,17 +270,10 @@ bool kvm_pv_mmio_site_learn(struct kvm_vcpu *vcpu,
 			    const struct kvm_pv_mmio_insn *insn,
 			    const u8 *code);
 
-bool kvm_pv_mmio_budget_allows(struct kvm_pv_mmio_budget *budget);
-void kvm_pv_mmio_budget_note(struct kvm_pv_mmio_budget *budget, bool in_vain);
-
 /* Where this CPU is, where there is time to ask for it. */
 struct kvm_pv_mmio_cpu kvm_pv_mmio_cpu(struct kvm_vcpu *vcpu);
 struct kvm_pv_mmio_place kvm_pv_mmio_place_at(struct kvm_vcpu *vcpu,
 					      unsigned long rip,
 					      struct kvm_pv_mmio_cpu cpu);
-
-/* Note the @code at @gpa in up to KVM_PV_MMIO_CODE_WORDS words; how many. */
-int kvm_pv_mmio_note_code(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_word *word,
-			  gpa_t gpa, const u8 *code, int len);
 
 #endif /* __KVM_X86_PV_MMIO_SITE_H */

@@ -8,7 +8,8 @@
 
 #include <linux/kvm_host.h>
 
-#include "kvm_cache_regs.h"
+#include "pmu.h"
+#include "pv_mmio_compat.h"
 #include "pv_mmio_insn.h"
 #include "smm.h"
 #include "x86.h"
@@ -21,7 +22,7 @@ struct kvm_pv_mmio_cpu {
 	enum kvm_pv_mmio_mode mode;
 };
 
-/* The module parameter isn't checked: without it, KVM never learns a site. */
+/* The module parameter isn't checked: if it's off, KVM never learns a site. */
 static __always_inline bool kvm_pv_mmio_store_enabled(struct kvm_vcpu *vcpu)
 {
 	return !READ_ONCE(vcpu->kvm->arch.pv_mmio.no_stores);
@@ -53,33 +54,35 @@ static __always_inline bool kvm_pv_mmio_is_store(u64 error_code)
 
 /*
  * Whether completing an instruction changes nothing but RIP and RFLAGS.RF: no
- * trap follows it, and there's no interrupt shadow that it would clear.
+ * trap follows it, and there's no interrupt shadow that it would clear.  Guests
+ * change this without an exit.
  */
-static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu,
-						     struct kvm_pv_mmio_cpu cpu)
+static __always_inline bool
+kvm_pv_mmio_completes_silently(struct kvm_pv_mmio_cpu cpu)
 {
-	return !cpu.interrupt_shadow && !(cpu.rflags & X86_EFLAGS_TF) &&
-	       !is_smm(vcpu) && !vcpu->arch.guest_state_protected &&
-	       !vcpu->guest_debug && !vcpu->arch.switch_db_regs;
+	return !cpu.interrupt_shadow && !(cpu.rflags & X86_EFLAGS_TF);
 }
 
 /*
- * The same for an instruction that exits by itself, when no event can be in
- * delivery any more.  An exit of L2 may have to go to L1, so the fast path
- * leaves it alone.
+ * Whether KVM may complete an instruction by what else it knows of the vCPU, and
+ * because no event is being delivered.
  */
-static __always_inline bool kvm_pv_mmio_may_skip(struct kvm_vcpu *vcpu,
-						 struct kvm_pv_mmio_cpu cpu)
+static __always_inline bool kvm_pv_mmio_may_complete(struct kvm_vcpu *vcpu)
 {
-	return !is_guest_mode(vcpu) && kvm_pv_mmio_may_complete(vcpu, cpu);
+	return !is_smm(vcpu) && !vcpu->arch.guest_state_protected &&
+	       !vcpu->guest_debug && !vcpu->arch.switch_db_regs &&
+	       !kvm_event_needs_reinjection(vcpu);
 }
 
-/* The same for an access that faults, perhaps while an event was delivered. */
-static __always_inline bool
-kvm_pv_mmio_may_skip_access(struct kvm_vcpu *vcpu, struct kvm_pv_mmio_cpu cpu)
+/*
+ * Whether the exit fast path may decide about an exit.  An exit of L2 may have
+ * to go to L1, and KVM can't count instructions for a guest whose counters are
+ * still loaded in the CPU.
+ */
+static __always_inline bool kvm_pv_mmio_may_decide(struct kvm_vcpu *vcpu)
 {
-	return kvm_pv_mmio_may_skip(vcpu, cpu) &&
-	       !kvm_event_needs_reinjection(vcpu);
+	return !is_guest_mode(vcpu) && kvm_pv_mmio_may_complete(vcpu) &&
+	       kvm_pmu_is_fastpath_emulation_allowed(vcpu);
 }
 
 #endif /* __KVM_X86_PV_MMIO_STATE_H */

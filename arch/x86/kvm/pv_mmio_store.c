@@ -9,7 +9,9 @@
 
 #include "kvm_emulate.h"
 #include "mmu.h"
+#include "pv_mmio_32.h"
 #include "pv_mmio_fast.h"
+#include "pv_mmio_memory.h"
 #include "pv_mmio_nested.h"
 #include "pv_mmio_site.h"
 #include "pv_mmio_user.h"
@@ -32,7 +34,7 @@ struct store {
 	u64 val;
 };
 
-/* Spare the fast path the walk for the same address. */
+/* Remember where the store went, which spares the fast path a walk. */
 static void remember_translation(struct kvm_vcpu *vcpu,
 				 const struct fault *fault,
 				 const struct store *store)
@@ -76,26 +78,30 @@ static gpa_t store_gpa(struct kvm_vcpu *vcpu, unsigned long linear,
 static void store_operands(struct kvm_vcpu *vcpu, struct store *store)
 {
 	store->linear = kvm_pv_mmio_insn_address(&store->insn, vcpu->arch.regs,
-						 store->rip);
+						 store->rip) &
+			kvm_pv_mmio_address_mask(store->cpu.mode);
 	store->val = kvm_pv_mmio_insn_value(&store->insn, vcpu->arch.regs);
 }
 
-/* Recall the instruction, and for L2 where it stores to. */
-static bool recall_store(struct kvm_vcpu *vcpu, struct store *store)
+/* After the last byte of 4 GB, 32-bit code goes on at the first. */
+static unsigned long next_rip(const struct store *store)
 {
-	struct kvm_pv_mmio_place place;
+	return (store->rip + store->insn.len) &
+	       kvm_pv_mmio_address_mask(store->cpu.mode);
+}
+
+/* Recall the instruction, and for L2 where it stores to. */
+static bool recall_store(struct kvm_vcpu *vcpu,
+			 const struct kvm_pv_mmio_place *place,
+			 struct store *store)
+{
 	const struct kvm_pv_mmio_insn *insn;
 
-	place = kvm_pv_mmio_place_at(vcpu, store->rip, store->cpu);
 	if (mmu_is_nested(vcpu))
-		insn = kvm_pv_mmio_l2_recall(vcpu, &place, &store->gpa);
+		insn = kvm_pv_mmio_l2_recall(vcpu, place, &store->gpa);
 	else
-		insn = kvm_pv_mmio_site_know(vcpu, &place);
-	if (!insn) {
-		kvm_pv_mmio_site_drop(vcpu, &place);
-		return false;
-	}
-	if (insn->kind != KVM_PV_MMIO_INSN_STORE)
+		insn = kvm_pv_mmio_site_know(vcpu, place);
+	if (!insn || insn->kind != KVM_PV_MMIO_INSN_STORE)
 		return false;
 
 	store->insn = *insn;
@@ -104,23 +110,25 @@ static bool recall_store(struct kvm_vcpu *vcpu, struct store *store)
 }
 
 /* IN_KERNEL if KVM may do the store, else the reason why not. */
-static enum kvm_pv_mmio_result check_store(struct kvm_vcpu *vcpu,
-					   const struct fault *fault,
-					   struct store *store)
+static enum kvm_pv_mmio_result
+check_store(struct kvm_vcpu *vcpu, const struct fault *fault,
+	    const struct kvm_pv_mmio_place *place, struct store *store)
 {
-	store->cpu = kvm_pv_mmio_cpu(vcpu);
-	if (store->cpu.mode != KVM_PV_MMIO_MODE_64 ||
-	    !kvm_pv_mmio_may_complete(vcpu, store->cpu) ||
-	    kvm_event_needs_reinjection(vcpu))
+	if (!kvm_pv_mmio_is_served(vcpu, store->cpu) ||
+	    !kvm_pv_mmio_completes_silently(store->cpu) ||
+	    !kvm_pv_mmio_may_complete(vcpu))
 		return KVM_PV_MMIO_STATE;
 
-	if (!recall_store(vcpu, store))
+	if (!recall_store(vcpu, place, store))
 		return KVM_PV_MMIO_CODE;
 
 	if (kvm_pv_mmio_crosses_page(store->linear, store->insn.width))
 		return KVM_PV_MMIO_ADDRESS;
 
-	/* By L1's tables the fault's address is L2's, and of no use here. */
+	/*
+	 * If L1 has tables for L2, the fault's address is L2's, and of no use
+	 * here.
+	 */
 	if (!mmu_is_nested(vcpu))
 		store->gpa = store_gpa(vcpu, store->linear, fault);
 	if (store->gpa == INVALID_GPA ||
@@ -138,9 +146,12 @@ static int do_store(struct kvm_vcpu *vcpu, const struct fault *fault,
 	int r;
 
 	r = kvm_pv_mmio_write(vcpu, store->gpa, store->insn.width, store->val);
-	/* Now that the bus may have come to an ioeventfd that was left to it. */
+	/*
+	 * The bus may just have verified an ioeventfd, which the index finds by
+	 * now.
+	 */
 	remember_translation(vcpu, fault, store);
-	kvm_pv_mmio_retire(vcpu, store->rip + store->insn.len);
+	kvm_pv_mmio_retire(vcpu, next_rip(store));
 	if (store->cpu.rflags & X86_EFLAGS_RF)
 		kvm_x86_call(set_rflags)(vcpu,
 					 store->cpu.rflags & ~X86_EFLAGS_RF);
@@ -180,21 +191,36 @@ static void report_store(struct kvm_vcpu *vcpu, const struct store *store,
 			  store->insn.width, store->val, result);
 }
 
+/* Other accesses may come here, too, but are nothing to report. */
+static bool is_known_store(struct kvm_vcpu *vcpu,
+			   const struct kvm_pv_mmio_place *place)
+{
+	return mmu_is_nested(vcpu) ? kvm_pv_mmio_l2_knows(vcpu, place) :
+				     kvm_pv_mmio_site_is_store(vcpu, place);
+}
+
 /* True if the store is known and done. */
 static bool serve_store(struct kvm_vcpu *vcpu, const struct fault *fault,
 			unsigned long rip, int *r)
 {
 	struct store store = { .rip = rip, .gpa = INVALID_GPA };
 	enum kvm_pv_mmio_result result;
+	struct kvm_pv_mmio_place place;
 	bool done;
 
-	result = check_store(vcpu, fault, &store);
+	store.cpu = kvm_pv_mmio_cpu(vcpu);
+	place = kvm_pv_mmio_place_at(vcpu, rip, store.cpu);
+	result = check_store(vcpu, fault, &place, &store);
 	done = result == KVM_PV_MMIO_IN_KERNEL;
 	if (done) {
 		*r = do_store(vcpu, fault, &store);
 		result = *r ? KVM_PV_MMIO_IN_KERNEL : KVM_PV_MMIO_TO_VMM;
+	} else if (!is_known_store(vcpu, &place)) {
+		return false;
 	}
 	report_store(vcpu, &store, result);
+	if (result == KVM_PV_MMIO_CODE && !mmu_is_nested(vcpu))
+		kvm_pv_mmio_site_drop(vcpu, &place);
 	return done;
 }
 
@@ -205,7 +231,7 @@ static bool emulator_agrees(struct kvm_vcpu *vcpu, const struct store *store)
 	const struct operand *dst = &ctxt->dst;
 
 	return store->insn.kind == KVM_PV_MMIO_INSN_STORE &&
-	       kvm_rip_read(vcpu) == store->rip + store->insn.len &&
+	       kvm_rip_read(vcpu) == next_rip(store) &&
 	       dst->type == OP_MEM && dst->bytes == store->insn.width &&
 	       dst->addr.mem.ea == store->linear &&
 	       kvm_pv_mmio_truncated(dst->val64, dst->bytes) == store->val;
@@ -213,7 +239,7 @@ static bool emulator_agrees(struct kvm_vcpu *vcpu, const struct store *store)
 
 /*
  * Not every fault that the emulator sees is one of MMIO.  If the address is
- * linear, KVM has just cached it as MMIO, if no memslot is there.
+ * linear and no memslot is there, KVM has just cached it as one of MMIO.
  */
 static bool is_mmio_fault(struct kvm_vcpu *vcpu, const struct fault *fault)
 {
@@ -272,7 +298,9 @@ static void learn_l1_store(struct kvm_vcpu *vcpu, const struct fault *fault,
 			   const struct kvm_pv_mmio_place *place,
 			   struct store *store)
 {
-	/* The emulator had to do it for another reason. */
+	/*
+	 * If KVM knows the place, the emulator had to do it for another reason.
+	 */
 	if (kvm_pv_mmio_site_exists(vcpu, place))
 		return;
 
@@ -308,14 +336,16 @@ void kvm_pv_mmio_learn(struct kvm_vcpu *vcpu, unsigned long rip,
 
 	if (!kvm_pv_mmio_store_may_learn(vcpu))
 		return;
-	/* For L2, KVM caches no such address; its sites have their own budget. */
+	/*
+	 * KVM caches no MMIO addresses of L2's, and L2's sites have a budget.
+	 */
 	if (!mmu_is_nested(vcpu) &&
 	    (!is_mmio_fault(vcpu, &fault) ||
 	     !kvm_pv_mmio_site_may_learn(vcpu, rip)))
 		return;
 
 	store.cpu = kvm_pv_mmio_cpu(vcpu);
-	if (store.cpu.mode != KVM_PV_MMIO_MODE_64)
+	if (!kvm_pv_mmio_is_served(vcpu, store.cpu))
 		return;
 
 	place = kvm_pv_mmio_place_at(vcpu, rip, store.cpu);

@@ -12,6 +12,7 @@
 #include "x86.h"
 
 #ifdef CONFIG_KVM_PV_MMIO
+#include "pv_mmio_nested.h"
 #include "pv_mmio_site.h"
 
 #define KVM_PV_MMIO_OPERAND_SIZE	0x66
@@ -21,13 +22,15 @@
 static inline bool kvm_pv_mmio_may_serve(struct kvm_vcpu *vcpu)
 {
 	if (unlikely(mmu_is_nested(vcpu)))
-		return vcpu->arch.pv_mmio.l2_sites;
+		return kvm_pv_mmio_l2_may_know(vcpu);
 
 	return kvm_pv_mmio_store_enabled(vcpu) &&
 	       kvm_pv_mmio_may_know(vcpu, kvm_rip_read(vcpu));
 }
 
-/* A fault that says itself that it's one of MMIO needs no look at KVM's MMU. */
+/*
+ * If the error code says that the fault is one of MMIO, KVM's MMU isn't needed.
+ */
 static inline bool kvm_pv_mmio_serve_early(struct kvm_vcpu *vcpu, gpa_t addr,
 					   bool direct, u64 error_code, int *r)
 {

@@ -9,10 +9,14 @@
 
 #include "x86.h"
 
+/* KVM's own events.  Fast paths rarely need these, so they are in kvm.ko. */
+void kvm_pv_mmio_trace_mmio(gpa_t gpa, int len, u64 val);
+void kvm_pv_mmio_trace_pio(unsigned short port, int size, unsigned long val);
+
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm
 
-#define kvm_pv_mmio_kinds				\
+#define kvm_pv_mmio_ways				\
 	{ KVM_PV_MMIO_STORE, "store" },			\
 	{ KVM_PV_MMIO_HC, "hypercall" },		\
 	{ KVM_PV_MMIO_PORT, "port" },			\
@@ -46,16 +50,16 @@ TRACE_DEFINE_ENUM(KVM_PV_MMIO_CODE);
 
 /* @fast: in the exit fast path.  A declined store is left to the emulator. */
 TRACE_EVENT(kvm_pv_mmio,
-	TP_PROTO(unsigned int vcpu_id, enum kvm_pv_mmio_kind kind, bool fast,
+	TP_PROTO(unsigned int vcpu_id, enum kvm_pv_mmio_way way, bool fast,
 		 u64 addr, unsigned int len, u64 val,
 		 enum kvm_pv_mmio_result result),
-	TP_ARGS(vcpu_id, kind, fast, addr, len, val, result),
+	TP_ARGS(vcpu_id, way, fast, addr, len, val, result),
 
 	TP_STRUCT__entry(
 		__field(u64,		addr)
 		__field(u64,		val)
 		__field(unsigned int,	vcpu_id)
-		__field(u8,		kind)
+		__field(u8,		way)
 		__field(bool,		fast)
 		__field(u8,		len)
 		__field(u8,		result)
@@ -65,7 +69,7 @@ TRACE_EVENT(kvm_pv_mmio,
 		__entry->addr		= addr;
 		__entry->val		= val;
 		__entry->vcpu_id	= vcpu_id;
-		__entry->kind		= kind;
+		__entry->way		= way;
 		__entry->fast		= fast;
 		__entry->len		= len;
 		__entry->result		= result;
@@ -73,7 +77,7 @@ TRACE_EVENT(kvm_pv_mmio,
 
 	TP_printk("vcpu %u %s %s addr 0x%llx len %u val 0x%llx: %s",
 		  __entry->vcpu_id, __entry->fast ? "fast" : "slow",
-		  __print_symbolic(__entry->kind, kvm_pv_mmio_kinds),
+		  __print_symbolic(__entry->way, kvm_pv_mmio_ways),
 		  __entry->addr, __entry->len, __entry->val,
 		  __print_symbolic(__entry->result, kvm_pv_mmio_results))
 );

@@ -9,7 +9,6 @@
 #ifndef __KVM_X86_PV_MMIO_TURN_H
 #define __KVM_X86_PV_MMIO_TURN_H
 
-#include <linux/entry-kvm.h>
 #include <linux/kvm_host.h>
 #include <asm/fpu/xcr.h>
 #include <asm/pkru.h>
@@ -35,17 +34,22 @@ static __always_inline bool kvm_pv_mmio_has_host_pkru(struct kvm_vcpu *vcpu)
 	return vcpu->arch.pkru == vcpu->arch.host_pkru;
 }
 
+/* Whether KVM may decide where the kernel has its exit fast path. */
+static __always_inline bool kvm_pv_mmio_may_decide_late(struct kvm_vcpu *vcpu)
+{
+	return kvm_pv_mmio_may_decide(vcpu) &&
+	       (!KVM_FASTPATH_HAS_GUEST_PKRU || kvm_pv_mmio_has_host_pkru(vcpu));
+}
+
 /*
  * Whether KVM may decide before the rest of it has seen the exit.  It may not
- * if an event that this entry was to deliver has to be delivered again.  Nor
- * may it for an exit of L2, which may have to go to L1, nor while exits or
- * entries are traced.
+ * before it has read which counters the guest runs, nor while exits or entries
+ * are traced.
  */
 static __always_inline bool kvm_pv_mmio_may_turn(struct kvm_vcpu *vcpu)
 {
-	return !is_guest_mode(vcpu) &&
-	       !kvm_event_needs_reinjection(vcpu) &&
-	       !vcpu->arch.guest_state_protected &&
+	return kvm_pv_mmio_may_decide(vcpu) &&
+	       !kvm_vcpu_has_mediated_pmu(vcpu) &&
 	       !trace_kvm_entry_enabled() && !trace_kvm_exit_enabled() &&
 	       kvm_pv_mmio_has_host_pkru(vcpu);
 }

@@ -5,16 +5,20 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitfield.h>
+#include <linux/hash.h>
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
-#include "pv_mmio_site.h"
+#include "pv_mmio_budget.h"
+#include "pv_mmio_compat.h"
+#include "pv_mmio_memory.h"
 #include "pv_mmio_user.h"
 #include "pv_mmio_walk.h"
+#include "x86.h"
 
 /* Room for 32 pages.  A process that rings has a few pages of doorbells. */
-#define PAGE_SET_BITS	3
-#define PAGE_WAYS	4
+#define SET_BITS	3
+#define SET_PAGES	4
 
 #define PTE_PKEY	GENMASK_ULL(62, 59)
 #define PKRU_BITS	2
@@ -34,55 +38,61 @@ struct user_page {
 };
 
 struct kvm_pv_mmio_user_pages {
-	/* As kvm_pv_mmio_memory() has it. */
+	/* The first member, see kvm_pv_mmio_room(). */
 	u64 generation;
 	struct kvm_pv_mmio_budget budget;
-	/* Index in each set of the last page that was replaced. */
-	u8 next;
-	struct user_page page[1 << PAGE_SET_BITS][PAGE_WAYS];
+	struct user_page page[1 << SET_BITS][SET_PAGES];
 };
 
 static struct user_page *get_set(struct kvm_pv_mmio_user_pages *pages,
 				 unsigned long linear, u64 root)
 {
-	return pages->page[hash_long(linear ^ root >> PAGE_SHIFT,
-				     PAGE_SET_BITS)];
+	return pages->page[hash_long(linear ^ root >> PAGE_SHIFT, SET_BITS)];
 }
 
 static bool is_page(const struct user_page *page, struct kvm_vcpu *vcpu,
 		    unsigned long linear, u64 root)
 {
 	return page->linear == linear && page->root == root &&
-	       page->role == vcpu->arch.walk_mmu->cpu_role.as_u64;
+	       page->role == kvm_pv_mmio_pagewalk(vcpu)->cpu_role.as_u64;
+}
+
+static struct user_page *find_page(struct kvm_vcpu *vcpu,
+				   struct kvm_pv_mmio_user_pages *pages,
+				   unsigned long linear, u64 root)
+{
+	struct user_page *page = get_set(pages, linear, root), *end;
+
+	for (end = page + SET_PAGES; page < end; page++) {
+		if (is_page(page, vcpu, linear, root))
+			return page;
+	}
+	return NULL;
 }
 
 bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 				gpa_t gpa, u64 root, u64 generation)
 {
 	struct kvm_pv_mmio_user_pages *pages = vcpu->arch.pv_mmio.user_pages;
-	struct user_page *page, *end;
+	struct user_page *page;
 	bool allowed;
 
 	if (!pages || pages->generation != generation)
 		return false;
 
-	linear >>= PAGE_SHIFT;
-	root &= KVM_PV_MMIO_PTE_ADDRESS;
-	page = get_set(pages, linear, root);
-	for (end = page + PAGE_WAYS; page < end; page++) {
-		if (!is_page(page, vcpu, linear, root))
-			continue;
+	page = find_page(vcpu, pages, linear >> PAGE_SHIFT,
+			 root & KVM_PV_MMIO_PTE_ADDRESS);
+	if (!page)
+		return false;
 
-		allowed = page->gfn == gpa_to_gfn(gpa) &&
-			  !(vcpu->arch.pkru & page->pkru_mask) &&
-			  kvm_pv_mmio_unchanged(page->words, page->nr_words,
-						page->words[0].where);
-		page->uses += allowed;
-		return allowed;
-	}
-	return false;
+	allowed = page->gfn == gpa_to_gfn(gpa) &&
+		  !(vcpu->arch.pkru & page->pkru_mask) &&
+		  kvm_pv_mmio_unchanged(page->words, page->nr_words,
+					page->words[0].where);
+	page->uses += allowed;
+	return allowed;
 }
-EXPORT_SYMBOL_GPL(kvm_pv_mmio_user_may_write);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_pv_mmio_user_may_write);
 
 /* If enabled, protection keys apply to user pages, and this is one. */
 static u32 pkru_mask(union kvm_cpu_role role, u64 pte)
@@ -97,8 +107,8 @@ static u32 pkru_mask(union kvm_cpu_role role, u64 pte)
 /*
  * Accessed and dirty bits must be set and stay so, as the CPU would set those
  * that are clear.  The caller has done KVM's own walk, which has set them and
- * has checked reserved bits.  A tagged address doesn't count as one of the
- * page.
+ * has checked reserved bits.  If the address has a tag (LAM), this learns
+ * nothing.
  */
 static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 {
@@ -109,7 +119,7 @@ static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 		.max_words = PT64_ROOT_MAX_LEVEL,
 		.rights = ~0ull,
 	};
-	u64 linear = page->linear << PAGE_SHIFT, pte;
+	u64 linear = page->linear << PAGE_SHIFT;
 
 	if (is_noncanonical_address(linear, vcpu, 0) ||
 	    kvm_pv_mmio_walk_tables(&walk, role, page->root, linear) !=
@@ -117,12 +127,11 @@ static bool read_page(struct kvm_vcpu *vcpu, struct user_page *page, gpa_t gpa)
 	    !(walk.rights & PT_USER_MASK) || !(walk.rights & PT_WRITABLE_MASK))
 		return false;
 
-	pte = page->words[walk.nr_words - 1].value;
 	page->gfn = gpa_to_gfn(gpa);
-	page->pkru_mask = pkru_mask(role, pte);
+	page->pkru_mask = pkru_mask(role, walk.pte);
 	page->nr_words = walk.nr_words;
 	/* The guest may have changed entries since KVM's own walk: redo it. */
-	return pte & PT_DIRTY_MASK &&
+	return walk.pte & PT_DIRTY_MASK &&
 	       gpa == kvm_mmu_gva_to_gpa_write(vcpu, linear |
 					       offset_in_page(gpa), NULL) &&
 	       kvm_pv_mmio_unchanged(page->words, page->nr_words,
@@ -134,24 +143,9 @@ static struct kvm_pv_mmio_user_pages *get_pages(struct kvm_vcpu *vcpu)
 	struct kvm_pv_mmio_vcpu *pv_mmio = &vcpu->arch.pv_mmio;
 
 	pv_mmio->user_pages =
-		kvm_pv_mmio_memory(vcpu, pv_mmio->user_pages,
-				   sizeof(*pv_mmio->user_pages));
+		kvm_pv_mmio_room(vcpu, pv_mmio->user_pages,
+				 sizeof(*pv_mmio->user_pages));
 	return pv_mmio->user_pages;
-}
-
-static struct user_page *choose_victim(struct kvm_vcpu *vcpu,
-				       struct kvm_pv_mmio_user_pages *pages,
-				       unsigned long linear, u64 root)
-{
-	struct user_page *set = get_set(pages, linear, root);
-	int i;
-
-	for (i = 0; i < PAGE_WAYS; i++) {
-		if (is_page(&set[i], vcpu, linear, root))
-			return &set[i];
-	}
-	pages->next = (pages->next + 1) % PAGE_WAYS;
-	return &set[pages->next];
 }
 
 void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
@@ -162,7 +156,7 @@ void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
 	struct user_page *victim, page = {
 		.linear = linear >> PAGE_SHIFT,
 		.root = root,
-		.role = vcpu->arch.walk_mmu->cpu_role.as_u64,
+		.role = kvm_pv_mmio_pagewalk(vcpu)->cpu_role.as_u64,
 		.uses = 1,
 	};
 	bool in_vain;
@@ -172,7 +166,10 @@ void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
 	    !kvm_pv_mmio_budget_allows(&pages->budget))
 		return;
 
-	victim = choose_victim(vcpu, pages, page.linear, root);
+	victim = find_page(vcpu, pages, page.linear, root);
+	if (!victim)
+		victim = get_set(pages, page.linear, root) +
+			 kvm_pv_mmio_budget_next(&pages->budget, SET_PAGES);
 	in_vain = victim->nr_words && victim->uses < KVM_PV_MMIO_WORTH_IT;
 	if (read_page(vcpu, &page, gpa))
 		*victim = page;

@@ -23,7 +23,10 @@
 bool kvm_pv_mmio_user_may_write(struct kvm_vcpu *vcpu, unsigned long linear,
 				gpa_t gpa, u64 root, u64 generation);
 
-/* Remember that it may: KVM's own walk has just allowed it.  May sleep. */
+/*
+ * Remember that user space may store to @linear, which is at @gpa: KVM's own
+ * walk has just allowed it.  May sleep.
+ */
 void kvm_pv_mmio_user_learn(struct kvm_vcpu *vcpu, unsigned long linear,
 			    gpa_t gpa);
 

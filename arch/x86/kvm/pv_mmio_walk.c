@@ -75,6 +75,7 @@ gpa_t kvm_pv_mmio_walk_tables(struct kvm_pv_mmio_walk *walk,
 			return INVALID_GPA;
 
 		walk->rights &= value;
+		walk->pte = value;
 		table = value & KVM_PV_MMIO_PTE_ADDRESS;
 		offset = BIT_ULL(shift) - 1;
 		if (level == PG_LEVEL_4K || maps_page(role, level, value))
@@ -84,13 +85,11 @@ gpa_t kvm_pv_mmio_walk_tables(struct kvm_pv_mmio_walk *walk,
 }
 
 gpa_t kvm_pv_mmio_walk_guest(struct kvm_pv_mmio_walk *walk,
-			     const struct kvm_pv_mmio_place *place, u64 addr)
+			     union kvm_cpu_role role, u64 root, u64 addr)
 {
-	union kvm_cpu_role role = { .as_u64 = place->role };
-
 	walk->rights = ~0ull;
 	if (role.base.direct)
 		return addr;
 
-	return kvm_pv_mmio_walk_tables(walk, role, place->root, addr);
+	return kvm_pv_mmio_walk_tables(walk, role, root, addr);
 }

@@ -6,7 +6,7 @@
 #ifndef __KVM_X86_PV_MMIO_WALK_H
 #define __KVM_X86_PV_MMIO_WALK_H
 
-#include "pv_mmio_site.h"
+#include "pv_mmio_memory.h"
 
 struct kvm_pv_mmio_walk {
 	struct kvm_vcpu *vcpu;
@@ -17,7 +17,9 @@ struct kvm_pv_mmio_walk {
 	u64 ignored;
 	/* The bits that all entries of the guest's own tables have set. */
 	u64 rights;
-	/* Translates a table's address, if that is an L2's physical address. */
+	/* The entry that maps the page. */
+	u64 pte;
+	/* For tables at L2's physical addresses: translates such an address. */
 	gpa_t (*translate)(struct kvm_pv_mmio_walk *walk, gpa_t gpa);
 };
 
@@ -31,6 +33,6 @@ gpa_t kvm_pv_mmio_walk_tables(struct kvm_pv_mmio_walk *walk,
 
 /* The same by the tables of the guest that runs; also sets walk->rights. */
 gpa_t kvm_pv_mmio_walk_guest(struct kvm_pv_mmio_walk *walk,
-			     const struct kvm_pv_mmio_place *place, u64 addr);
+			     union kvm_cpu_role role, u64 root, u64 addr);
 
 #endif /* __KVM_X86_PV_MMIO_WALK_H */

@@ -39,7 +39,8 @@
  * A new VM has stores on, because a guest can't see them except by time.  When
  * they are off, or the host doesn't offer them, KVM does what it does without
  * this feature: it decodes each store, and on Intel a load from an ioeventfd of
- * length 0 signals it.  When they are on, such a load goes to the VMM.
+ * length 0 signals it.  When they are on, such a load goes to the VMM where KVM
+ * can remember the code, see the limits in pv-mmio.rst.
  *
  * A new VM has the hypercall off, because it is a new interface for the guest.
  */
@@ -64,7 +65,8 @@
 
 /*
  * Stores.  This KVM serves any mov of a register or an immediate value to
- * device memory, in 64-bit code; its documentation lists the limits.  A guest
+ * device memory, in 64-bit code and in 32-bit code whose segments are the whole
+ * address space; its documentation lists the limits.  A 64-bit guest
  * whose CPUID shows KVM_FEATURE_PV_MMIO can rely on these four, which store RAX
  * to the linear address in RDX, with exactly these bytes and no further prefix:
  *   1 byte    mov %al,(%rdx)    88 02
@@ -158,8 +160,8 @@ struct kvm_ioeventfd_post {
  * each struct kvm_ioeventfd of an array, one after the other, or nothing: if
  * one of them fails, none takes effect.  So a VMM can remove and assign the
  * doorbells of a device that moves in one call.  It takes one copy of KVM's
- * list of the VM's devices and one grace period, where single calls take these
- * each time.
+ * list of the VM's devices and one grace period, where single calls take a copy
+ * each time, and a grace period for each one that is removed.
  *
  * KVM_CHECK_EXTENSION of KVM_CAP_IOEVENTFDS is the number of entries that an
  * array may have, or 0 if there's no such call.
@@ -167,7 +169,7 @@ struct kvm_ioeventfd_post {
  * Entries are those of KVM_IOEVENTFD, with all of its flags, including the ones
  * above.  Each sees what those before it did: the array may assign an ioeventfd
  * and remove it again.  For vCPUs that ring meanwhile, doorbells at ports may
- * change before or after those in memory; each ring reaches either the old
+ * change before or after those in memory; each write reaches either the old
  * doorbell or the new one.
  *
  * KVM writes "failed" if it can read the structure and finds it valid: the
@@ -192,6 +194,6 @@ struct kvm_ioeventfds {
 };
 
 /* Needs <linux/kvm.h>.  Upstream's numbers count up, this down from 0xff. */
-#define KVM_IOEVENTFDS			_IOWR(KVMIO, 0xff, struct kvm_ioeventfds)
+#define KVM_IOEVENTFDS		_IOWR(KVMIO, 0xff, struct kvm_ioeventfds)
 
 #endif /* _UAPI_LINUX_KVM_PV_MMIO_H */

@@ -48,7 +48,7 @@ struct kvm_pci_doorbell_cap {
 	/* store and hypercall */
 	__u8 bar;		/* 0 to 5, a memory BAR */
 	__u8 width;		/* of the write: 1, 2, 4 or 8 bytes */
-	__le32 offset;		/* into the BAR, in bytes, a multiple of width */
+	__le32 offset;		/* in bytes into the BAR, a multiple of width */
 	/* port */
 	__le16 port;		/* a multiple of port_width, in the window */
 	__u8 port_width;	/* of the write: 1, 2 or 4 bytes */
@@ -68,14 +68,14 @@ enum kvm_pci_doorbell_error {
 	KVM_PCI_DOORBELL_BAD_LENGTH,
 	KVM_PCI_DOORBELL_BAD_VERSION,
 	KVM_PCI_DOORBELL_BAD_WAYS,	/* none, or unknown ones */
-	KVM_PCI_DOORBELL_BAD_BAR,	/* none, of ports, or 64 bits' upper half */
+	KVM_PCI_DOORBELL_BAD_BAR,	/* none, of ports, or an upper half */
 	KVM_PCI_DOORBELL_BAD_WIDTH,
-	KVM_PCI_DOORBELL_BAD_OFFSET,	/* no multiple of width, beyond the BAR */
+	KVM_PCI_DOORBELL_BAD_OFFSET,	/* no multiple of width, past the BAR */
 	KVM_PCI_DOORBELL_BAD_WINDOW,	/* empty, too large, beyond 65536 */
 	KVM_PCI_DOORBELL_BAD_PORT,	/* outside the window, no multiple */
-	KVM_PCI_DOORBELL_BAD_ISR,	/* outside the window, in the doorbell */
+	KVM_PCI_DOORBELL_BAD_ISR,	/* beyond the window, in the doorbell */
 	KVM_PCI_DOORBELL_BAD_UNUSED,	/* not 0 */
-	KVM_PCI_DOORBELL_TAKEN,		/* another device has one of the ports */
+	KVM_PCI_DOORBELL_TAKEN,		/* a port is another device's */
 	KVM_PCI_DOORBELL_ERRORS
 };
 

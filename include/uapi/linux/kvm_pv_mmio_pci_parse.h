@@ -64,8 +64,9 @@ kvm_pci_doorbell_check_memory(const __u8 *config,
 	return KVM_PCI_DOORBELL_OK;
 }
 
-static inline int kvm_pci_doorbell_in_window(const struct kvm_pci_doorbell *bell,
-					     __u32 port, __u32 width)
+static inline int
+kvm_pci_doorbell_in_window(const struct kvm_pci_doorbell *bell, __u32 port,
+			   __u32 width)
 {
 	return port >= bell->window &&
 	       port + width <= (__u32)bell->window + bell->window_size;
@@ -198,14 +199,14 @@ kvm_pci_doorbell_address(const struct kvm_pci_doorbell *bell, __u64 start,
 	return KVM_PCI_DOORBELL_OK;
 }
 
-static inline __u8 *kvm_pci_doorbell_byte(struct kvm_pci_doorbell_window *window,
-					  __u32 port)
+static inline __u8 *
+kvm_pci_doorbell_byte(struct kvm_pci_doorbell_window *window, __u32 port)
 {
 	return &window->taken[(port - window->first) / 8];
 }
 
-static inline __u8 kvm_pci_doorbell_bit(const struct kvm_pci_doorbell_window *window,
-					__u32 port)
+static inline __u8
+kvm_pci_doorbell_bit(const struct kvm_pci_doorbell_window *window, __u32 port)
 {
 	return 1 << ((port - window->first) % 8);
 }

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,22 +21,26 @@ from pvmmio.build.packages import apt, can_be_root
 from pvmmio.console import JobError, say, step
 
 FLAVOURS = {"cloud": "cloud-amd64", "generic": "amd64", "rt": "rt-amd64"}
+# The package with the kernel of a release.  Later ones have the configuration and the
+# modules in packages of their own, and all files in the folder of the modules.
+IMAGE, BINARY, MODULES = ("linux-image-{}-unsigned", "linux-binary-unsigned-{}",
+                          "linux-modules-{}")
 # Modules that the image has and that KVM needs, where the flavour has them.
 KVM_MODULES = ("kvm", "kvm-intel", "kvm-amd")
 STOCK_MODULES = (*KVM_MODULES, "irqbypass", "ccp")
 # What of the kernel's source pvmmio/build/headers.py reads.
-KVM_SOURCE = ("arch/x86/kvm", "virt/kvm", "arch/x86/include/asm/kvm_host.h",
+KVM_SOURCE = ("Makefile", "arch/x86/kvm", "virt/kvm", "arch/x86/include/asm/kvm_host.h",
               "include/linux/kvm_host.h")
 
 
-def check_path(path, what):
-    """Before anything is fetched or copied to PATH, which WHAT tells where it's from."""
+def check_path(path: Path, what: str) -> None:
+    """Refuse a PATH that the kernel's build can't take; WHAT says which setting it's from."""
     if re.search(r"[\s:]", str(path)):
         raise JobError(f"{what}: the path {path} has a blank or a colon, which the kernel's build"
                        " can't take; use another")
 
 
-def cache_root():
+def cache_root() -> Path:
     told = os.environ.get("XDG_CACHE_HOME")
     base = Path(told or Path.home() / ".cache")
     if not base.is_absolute():
@@ -44,7 +49,8 @@ def cache_root():
     return base / "pv-mmio"
 
 
-def home_of(version):
+def home_of(version: str) -> Path:
+    """The folder of a package's VERSION in the cache."""
     return cache_root() / version.replace("~", "_")
 
 
@@ -53,13 +59,13 @@ UNFINISHED = "unfinished-"
 
 
 @contextmanager
-def unfinished(where):
+def unfinished(where: Path) -> Iterator[Path]:
     """A folder in WHERE, on the same disk, that is gone in the end, however that comes."""
     with tempfile.TemporaryDirectory(dir=where, prefix=UNFINISHED) as tmp:
         yield Path(tmp)
 
 
-def clean(home):
+def clean(home: Path) -> None:
     """Remove what a run left in HOME that was killed; who calls this has its lock."""
     for path in home.glob(UNFINISHED + "*"):
         say(f"removing {path}, which a run that was stopped had left")
@@ -67,7 +73,7 @@ def clean(home):
 
 
 @contextmanager
-def cache_lock(path=None):
+def cache_lock(path: Path | None = None) -> Iterator[None]:
     """Only one job at a time fills the cache, or the folder where the lock PATH is."""
     path = path or cache_root() / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +92,7 @@ def apt_cache(*arguments):
     return run.stdout.splitlines()
 
 
-def offered(package):
+def offered(package: str) -> list[str]:
     """Versions of PACKAGE on offer, newest first."""
     return [line.split("|")[1].strip() for line in apt_cache("madison", package)]
 
@@ -99,8 +105,11 @@ def choose(series, wanted):
     return None
 
 
-def resolve(series, wanted, folder, asked=""):
-    """The Debian version to use; package lists are read anew if its FOLDER isn't here."""
+def resolve(series: str, wanted: str, folder: str, asked: str = "") -> str:
+    """The Debian version to use; package lists are read anew if its FOLDER isn't here.
+
+    WANTED is a version such as 6.12.117, or ""; ASKED is the setting that it's from.
+    """
     version = choose(series, wanted)
     if version and (home_of(version) / folder).exists():
         return version
@@ -117,22 +126,24 @@ def resolve(series, wanted, folder, asked=""):
         raise JobError(f"{asked or f'KERNEL_VERSION={wanted}'}: Debian offers no such version of"
                        f" linux-source-{series}; there is {', '.join(sorted(have))}")
     raise JobError(f"KERNEL={series}: Debian offers no linux-source-{series}; is"
-                   " bookworm-security, or trixie-security, among the package sources?")
+                   " bookworm-security, trixie-security or trixie-backports among the package"
+                   " sources?")
 
 
-def release(series, version, flavour):
+def release(series: str, version: str, flavour: str) -> str:
     """The kernel release (uname -r) of VERSION in FLAVOUR."""
-    suffix = re.escape(FLAVOURS[flavour])
-    name = re.compile(rf"linux-image-({re.escape(series)}\.[\w.+]+-{suffix})-unsigned")
-    for package in apt_cache("pkgnames", f"linux-image-{series}."):
-        found = name.fullmatch(package)
-        if found and version in offered(package):
-            return found.group(1)
+    release_of = rf"({re.escape(series)}\.[\w.+]+-{re.escape(FLAVOURS[flavour])})"
+    for form in (IMAGE, BINARY):
+        for package in apt_cache("pkgnames", form.split("{}")[0] + f"{series}."):
+            found = re.fullmatch(form.format(release_of), package)
+            if found and version in offered(package):
+                return found.group(1)
     raise JobError(f"FLAVOUR={flavour}: Debian offers no such image of {version}; try"
                    " another FLAVOUR or KERNEL_VERSION")
 
 
-def download(packages, version, where, log):
+def download(packages: Iterable[str], version: str, where: Path, log: Path) -> None:
+    """Unpack PACKAGES, all of one VERSION, in the folder WHERE, without installing them."""
     command = ["apt-get", "-o", "APT::Sandbox::User=root", "download"]
     step(f"downloading {', '.join(packages)}",
          command + [f"{package}={version}" for package in packages], log, cwd=where)
@@ -142,8 +153,12 @@ def download(packages, version, where, log):
         package.unlink()
 
 
-def unpack_source(series, version, target, what, parts=()):
-    """The folders PARTS of the kernel's source, or all of it, to TARGET at once."""
+def unpack_source(series: str, version: str, target: Path, what: str,
+                  parts: Iterable[str] = ()) -> None:
+    """Unpack the folders PARTS of the kernel's source, or all of it, to TARGET at once.
+
+    The user is told that it's WHAT.
+    """
     log = target.parent / "source.log"
     with unfinished(target.parent) as raw:
         name = f"linux-source-{series}"
@@ -161,19 +176,22 @@ def fetch_source(series, version, home):
 
 def fetch_kvm_source(series, version, home):
     """Of the kernel's source what our KVM is made of, unless all of it is there."""
-    if not (home / "source").exists() and not (home / "kvm-source").exists():
+    if not (home / "source").exists() and not (home / "kvm-source/Makefile").exists():
+        shutil.rmtree(home / "kvm-source", ignore_errors=True)
         unpack_source(series, version, home / "kvm-source", "KVM's", KVM_SOURCE)
 
 
-def kvm_source(home):
+def kvm_source(home: Path) -> Path:
+    """Where fetch_for_modules() has KVM's source below HOME."""
     return home / ("source" if (home / "source").exists() else "kvm-source")
 
 
-def headers_folder(flavour):
+def headers_folder(flavour: str) -> str:
+    """Where fetch_for_modules() has the headers, below a version's folder in the cache."""
     return f"headers-{flavour}"
 
 
-def headers_packages(flavour, name):
+def headers_packages(flavour: str, name: str) -> tuple[list[str], str]:
     """The packages of the headers for the release NAME, and the common one of them."""
     base = name.removesuffix(f"-{FLAVOURS[flavour]}")
     common = f"linux-headers-{base}-common" + ("-rt" if flavour == "rt" else "")
@@ -195,7 +213,7 @@ def fetch_headers(version, flavour, name, home):
         raw.rename(target)
 
 
-def fetch_for_modules(series, wanted, flavour, asked):
+def fetch_for_modules(series: str, wanted: str, flavour: str, asked: str) -> tuple[Path, str]:
     """Have KVM's source and the headers of one version; (its folder, the release).
 
     ASKED is the setting that asks for it.
@@ -211,7 +229,7 @@ def fetch_for_modules(series, wanted, flavour, asked):
     return home, name
 
 
-def image_modules(raw):
+def image_modules(raw: Path) -> list[Path]:
     """The modules of the image that lies unpacked in RAW: Debian 13 has all below usr."""
     found = [path for top in ("lib/modules", "usr/lib/modules")
              for path in sorted((raw / top).rglob("*.ko*"))]
@@ -221,8 +239,8 @@ def image_modules(raw):
     return found
 
 
-def unpack_module(path, where):
-    """Copy the module PATH, decompressed if Debian compressed it."""
+def unpack_module(path: Path, where: Path) -> None:
+    """Copy the module PATH to the folder WHERE, decompressed if Debian compressed it."""
     if path.suffix == ".xz":
         (where / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
     else:
@@ -251,12 +269,30 @@ def keep_headers(raw, source, where):
                     shutil.copy(path, where / name)
 
 
+def modules_package(name: str) -> str:
+    """The package that has the modules of the release NAME."""
+    image = IMAGE.format(name)
+    return image if offered(image) else MODULES.format(name)
+
+
 def packages_of(flavour, name):
     """The packages that make a flavour; rt's headers tell how its source is patched."""
-    names = [f"linux-image-{name}-unsigned", f"linux-headers-{name}"]
+    names = [modules_package(name), f"linux-headers-{name}"]
+    if IMAGE.format(name) not in names:
+        names += [BINARY.format(name), f"linux-base-{name}"]
     if flavour == "rt":
         names.append("linux-headers-" + name.replace("-rt-amd64", "-common-rt"))
     return names
+
+
+def kernel_file(raw, name, what):
+    """The file WHAT, "vmlinuz" or "config", of the kernel NAME that lies unpacked in RAW."""
+    modules = raw / f"usr/lib/modules/{name}"
+    for path in (raw / f"boot/{what}-{name}", modules / f"{what}.unsigned", modules / what):
+        if path.exists():
+            return path
+    raise JobError(f"Debian's packages of {name} have no {what} where those of Debian 12 and 13"
+                   " have it")
 
 
 def fetch_flavour(version, flavour, name, home):
@@ -266,16 +302,19 @@ def fetch_flavour(version, flavour, name, home):
         download(packages_of(flavour, name), version, raw, home / f"{flavour}.log")
         (whole / "stock").mkdir(parents=True)
         keep_headers(raw, home / "source", whole / "headers")
-        shutil.copy(raw / f"boot/vmlinuz-{name}", whole / "vmlinuz")
-        shutil.copy(raw / f"boot/config-{name}", whole / "config")
+        for what in ("vmlinuz", "config"):
+            shutil.copy(kernel_file(raw, name, what), whole / what)
         shutil.copy(raw / f"usr/src/linux-headers-{name}/Module.symvers", whole)
         take_stock(raw, whole / "stock")
         (whole / "release").write_text(name + "\n")
         whole.rename(home / flavour)
 
 
-def fetch(series, wanted, flavour):
-    """Have source and image of one version in the cache; return its folder."""
+def fetch(series: str, wanted: str, flavour: str) -> Path:
+    """Have source and image of one version in the cache; return its folder.
+
+    WANTED is a version such as 6.12.117, or "" for the newest.
+    """
     if flavour not in FLAVOURS:
         raise JobError(f"FLAVOUR={flavour}: no such flavour; there is {', '.join(FLAVOURS)}")
     with cache_lock():

@@ -10,37 +10,45 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pvmmio.build.debian import STOCK_MODULES, clean, unfinished
 from pvmmio.console import JobError, say, step
 
 FLAVOURS = ("debug", "kcsan")
-# Besides our own, the objects that share data with them.  KCSAN everywhere would
-# tell of races that are the kernel's, and no emulator could carry it.
-SHARED = ("svm.o", "vmx.o", "eventfd.o")
-# No emulator has decode assists.  What users load has no fake of them.
+# Which sanitizers a flavour has, and which of the kernel's own objects work on data of ours.
+# All else of the kernel does without, which makes it quicker to build and to emulate;
+# and KCSAN there would report races that aren't ours.
+SANITIZERS = {"debug": ("KASAN", "UBSAN"), "kcsan": ("KCSAN",)}
+SHARED = {"debug": ("eventfd.o", "list_sort.o", "srcutree.o", "tree.o", "usercopy.o"),
+          "kcsan": ("svm.o", "vmx.o", "eventfd.o")}
+# No emulator has decode assists, so these kernels fake them.  Users' modules have no fake.
 FAKE_ASSISTS = "CFLAGS_svm/svm_pv_mmio.o=-DKVM_PV_MMIO_FAKE_ASSISTS"
+# For Debian's flavours: the kernel doesn't want it with sanitizers, which need larger frames.
+WERROR = "CONFIG_KVM_WERROR=y"
 
 
-def race_options(objects):
-    """What make needs for KCSAN in OBJECTS and nowhere else."""
-    return ["KCSAN_SANITIZE=n", *(f"KCSAN_SANITIZE_{name}=y" for name in sorted(objects))]
+def sanitized(flavour: str, objects: Iterable[str]) -> list[str]:
+    """Return what make is told for FLAVOUR's sanitizers in OBJECTS and nowhere else."""
+    return [option for name in SANITIZERS[flavour]
+            for option in (f"{name}_SANITIZE=n",
+                           *(f"{name}_SANITIZE_{which}=y" for which in sorted(objects)))]
 
 
 def kernel_options(flavour):
-    """With what make builds the kernel."""
-    return race_options(SHARED) if flavour == "kcsan" else []
+    """Return the options with which make builds the kernel."""
+    return sanitized(flavour, SHARED[flavour])
 
 
-def kvm_options(flavour, repo):
-    """With what make builds our KVM; REPO has its sources."""
+def kvm_options(flavour: str, repo: Path) -> list[str]:
+    """Return the options with which make builds our KVM; REPO has its sources."""
     if flavour == "debug":
         return [FAKE_ASSISTS]
     if flavour != "kcsan":
-        return []
+        return [WERROR]
     ours = [path for where in ("arch/x86/kvm", "virt/kvm") for path in (repo / where).rglob("*.c")]
-    return race_options({*SHARED, *(path.with_suffix(".o").name for path in ours)})
+    return sanitized(flavour, {*SHARED[flavour], *(path.with_suffix(".o").name for path in ours)})
 
 
 def config_of(flavour):
@@ -49,13 +57,16 @@ def config_of(flavour):
 
 
 def wanted(config):
-    """The options that are asked for; of two lines for one, the later counts."""
+    """Return the options that are asked for; of two lines for one, the later counts."""
     lines = (line for line in config.splitlines() if line.startswith("CONFIG_"))
     return list({line.split("=")[0]: line for line in lines}.values())
 
 
 def check_config(flavour, config, asked):
-    """Options that depend on others go away in silence."""
+    """Refuse a configuration that lacks options that were asked for.
+
+    make silently drops an option if another one that it depends on is off.
+    """
     lines = set(config.splitlines())
     lost = [line for line in asked if not line.endswith("=n") and line not in lines]
     if lost:
@@ -64,7 +75,7 @@ def check_config(flavour, config, asked):
 
 
 def release(home, flavour):
-    """The kernel release, from a version such as 6.12.117-1_deb12u1."""
+    """Return the kernel release, from a version such as 6.12.117-1_deb12u1."""
     return f"{home.name.split('-')[0]}-{flavour}"
 
 
@@ -76,7 +87,7 @@ def compile_kernel(home, flavour, build):
     step(f"configuring the {flavour} kernel",
          [*base, f"KCONFIG_ALLCONFIG={asked}", "allnoconfig"], log)
     check_config(flavour, (build / ".config").read_text(), wanted(asked.read_text()))
-    say(f"the {flavour} kernel takes 10 minutes on 2 cores, once")
+    say(f"the {flavour} kernel takes minutes, once")
     step(f"building the {flavour} kernel",
          ["nice", *base, f"-j{os.cpu_count()}", f"KERNELRELEASE={release(home, flavour)}",
           *kernel_options(flavour), "bzImage", "modules"], log)
@@ -93,17 +104,17 @@ def collect(home, flavour, build, whole):
     (whole / "release").write_text(release(home, flavour) + "\n")
 
 
-def fetch(home, flavour):
+def fetch(home: Path, flavour: str) -> None:
     """Have the kernel FLAVOUR in HOME, the cache's folder of one version."""
     key = hashlib.sha256(repr((config_of(flavour), kernel_options(flavour))).encode()).hexdigest()
     stamp = home / flavour / "key"
-    # A lock of its own: other jobs need not wait for a kernel.
+    # It has a lock of its own, so that other jobs need not wait for a kernel.
     with open(home / "debug.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == key:
             return
         shutil.rmtree(home / flavour, ignore_errors=True)
-        # Below a folder that only this lock's owner cleans.
+        # It is built below a folder that only this lock's owner cleans.
         where = home / "debug-builds"
         where.mkdir(exist_ok=True)
         clean(where)

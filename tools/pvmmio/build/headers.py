@@ -8,6 +8,7 @@ that KVM takes.
 """
 import os
 import shutil
+from pathlib import Path
 
 from pvmmio import REPO
 from pvmmio.build import debian, kernel, overlay
@@ -42,7 +43,7 @@ def copy_kvm(source, tree):
     partial.rename(tree)
 
 
-def lay(source, tree):
+def lay(source: Path, tree: Path) -> None:
     """Bring TREE up to date; another SOURCE than last time starts afresh."""
     origin = tree.parent / "source"
     if not tree.exists() or not origin.exists() or origin.read_text() != str(source):
@@ -57,14 +58,17 @@ def lay(source, tree):
 
 
 def compile_modules(headers, release, tree, log):
-    """The kernel's own Makefile knows release and compiler."""
+    """Compile by the kernel's own Makefile, which knows release and compiler."""
     step(f"building KVM for {release}",
          ["make", f"-j{os.cpu_count()}", "-C", str(headers / f"usr/src/linux-headers-{release}"),
           f"M={tree / 'arch/x86/kvm'}", "modules"], log)
 
 
-def build(home, flavour, release, out):
-    """Fill OUT with "kvm/patched", our modules for RELEASE, and "tools"."""
+def build(home: Path, flavour: str, release: str, out: Path) -> None:
+    """Fill OUT with "kvm/patched", our modules for RELEASE, and "tools".
+
+    HOME and RELEASE are what debian.fetch_for_modules() returned.
+    """
     tree, logs = out / "linux", out / "logs"
     out.mkdir(parents=True, exist_ok=True)
     lay(debian.kvm_source(home), tree)

@@ -6,13 +6,15 @@ usage: kernel.py BUILD SERIES VERSION FLAVOUR
 Fills BUILD/FLAVOUR: "linux" is the kernel's source with the overlay on it,
 "kvm/stock" and "kvm/patched" are the two sets of modules, "vmlinuz" is Debian's
 kernel, "release" its name, "tests" are the selftests, "tools" is what users run.
-VERSION "" is the newest.
+VERSION "" is the newest.  A warning of the compiler is an error
+if the kernel is Debian's.
 """
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from pvmmio import REPO
@@ -20,18 +22,21 @@ from pvmmio.build import debian, debug_kernel, overlay
 from pvmmio.build.cocci import OverlayError
 from pvmmio.console import JobError, main, say, step
 
-SELFTESTS = "tools/testing/selftests/kvm"
+SELFTESTS = overlay.SELFTESTS
 
 # Debian patches the rt flavour's source, and its source package doesn't bring
 # the patch.  KVM is the same; of the rest modules see only headers, which
 # Debian offers, and these symbols, for which the source as it is has no Kconfig.
 RT_SYMBOLS = ("ARCH_HAS_PREEMPT_LAZY", "PREEMPT_LAZY", "PREEMPT_BUILD", "PREEMPT_DYNAMIC",
               "KVM_EXTERNAL_WRITE_TRACKING")
+# No C code sees whether the kernel has Rust, which takes a compiler of its own.
+RUST = re.compile("CONFIG_RUST(_|=)")
 # What depends on the patch and isn't seen by KVM.
 RT_DRIVERS = re.compile("CONFIG_(DRM_|HDMI_LPE_AUDIO|INTEL_MEI_GSC_PROXY|VFIO_MDEV|UNINLINE_SPIN)")
 
 
-def make(what, tree, log, *arguments):
+def make(what: str, tree: Path, log: Path, *arguments: str) -> None:
+    """Run make with ARGUMENTS in TREE, beside which is the file "release"; see step()."""
     release = (tree.parent / "release").read_text().strip()
     step(what, ["make", f"-j{os.cpu_count()}", f"KERNELRELEASE={release}", *arguments],
          log, cwd=tree)
@@ -70,6 +75,7 @@ def check_config(config, tree):
     enabled = {line for line in config.decode().splitlines()
                if line.endswith(("=y", "=m"))}
     lost = sorted(enabled - set((tree / ".config").read_text().splitlines()))
+    lost = [line for line in lost if not RUST.match(line)]
     if tree.parent.name == "rt":
         lost = [line for line in lost if not RT_DRIVERS.match(line)]
     if lost:
@@ -93,7 +99,8 @@ def prepare(flavour_home, tree, logs):
     stamp.write_bytes(config + kconfig)
 
 
-def built_modules(tree):
+def built_modules(tree: Path) -> list[Path]:
+    """Where our modules are in TREE after "make modules" there."""
     return [tree / "arch/x86/kvm" / name for name in ("kvm.ko", "kvm-intel.ko", "kvm-amd.ko")]
 
 
@@ -105,7 +112,7 @@ def collect_modules(flavour_home, tree, kvm):
         place(ours.get(stock.name, stock), kvm / "patched" / stock.name)
 
 
-def place(source, target):
+def place(source: Path, target: Path) -> None:
     """Copy the module SOURCE without debug information, if it is newer."""
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return
@@ -115,7 +122,7 @@ def place(source, target):
     partial.rename(target)
 
 
-def place_programs(sources, built, out):
+def place_programs(sources: Iterable[Path], built: Path, out: Path) -> None:
     """Copy what became of SOURCES from BUILT to OUT; nothing else stays there."""
     programs = {source.stem for source in sources}
     for name in programs:
@@ -130,12 +137,13 @@ def build_selftests(tree, out, logs):
     """Our programs, static: the lab has no libraries."""
     make("installing the kernel's headers", tree, logs / "headers.log", "headers_install")
     make("building our selftests", tree, logs / "selftests.log", "-C", SELFTESTS,
-         "USERLDFLAGS=-static", "pv_mmio")
-    place_programs((REPO / SELFTESTS / "x86_64").glob("*.c"), tree / SELFTESTS / "x86_64", out)
+         "USERCFLAGS=-Werror", "USERLDFLAGS=-static", "pv_mmio")
+    built = tree / SELFTESTS / overlay.arch(overlay.series_of(tree))
+    place_programs((REPO / SELFTESTS / "x86_64").glob("*.c"), built, out)
 
 
-def build_tools(includes, out, logs):
-    """Static too: they are to run on any host.  INCLUDES say where the kernel's headers are."""
+def build_tools(includes: Iterable[str], out: Path, logs: Path) -> None:
+    """Static too: they are to run on any host.  INCLUDES tell gcc of the kernel's headers."""
     program = out / "pv-mmio"
     out.mkdir(parents=True, exist_ok=True)
     partial = program.with_suffix(".partial")
@@ -157,7 +165,7 @@ def build_example(out, logs):
 
 
 def build(argv):
-    where, series, version, flavour = Path(argv[0]).resolve(), *argv[1:]
+    where, (series, version, flavour) = Path(argv[0]).resolve(), argv[1:]
     debian.check_path(where, "this folder")
     # Debug kernels are built from what the default one came with.
     own = flavour in debug_kernel.FLAVOURS

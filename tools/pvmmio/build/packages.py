@@ -6,6 +6,7 @@ usage: packages.py
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable, Sequence
 
 from pvmmio.console import JobError, main, say
 
@@ -13,23 +14,23 @@ from pvmmio.console import JobError, main, say
 NEEDED = """
     bc bison bochs bochs-term bochsbios build-essential busybox-static
     ca-certificates coccinelle dwarves flex git gnuplot-nox isolinux kmod libelf-dev
-    libpython3-dev libssl-dev mmdebstrap pylint python3-sphinx qemu-system-x86 rsync seabios
-    shellcheck sparse syslinux-common vgabios xorriso xz-utils
+    libpython3-dev libssl-dev mmdebstrap mypy pylint python3-sphinx qemu-system-x86 rsync seabios
+    shellcheck sparse syslinux-common uuid-dev vgabios xorriso xz-utils
 """.split()
 
 
-def can_be_root():
+def can_be_root() -> bool:
     return os.geteuid() == 0 or bool(shutil.which("sudo"))
 
 
-def as_root(command, what):
-    """COMMAND as root; WHAT it does is told where that can't be."""
+def as_root(command: Sequence[str], what: str) -> Sequence[str]:
+    """Return COMMAND as root runs it; an error says WHAT it would do if nobody can be root."""
     if not can_be_root():
         raise JobError(f"this needs root or sudo to {what}")
     return command if os.geteuid() == 0 else ["sudo", *command]
 
 
-def missing(needed):
+def missing(needed: Iterable[str]) -> list[str]:
     run = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *needed],
                          capture_output=True, text=True, check=False)
     installed = {line.split()[0] for line in run.stdout.splitlines()
@@ -37,8 +38,8 @@ def missing(needed):
     return [name for name in needed if name not in installed]
 
 
-def apt(*arguments, what=""):
-    """Run apt-get, for WHAT; its own last words say what is wrong."""
+def apt(*arguments: str, what: str = "") -> None:
+    """Run apt-get, for WHAT; if it fails, its last line of output says why."""
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     command = as_root(["apt-get", "-q", *arguments], what or f"run apt-get {arguments[0]}")
     run = subprocess.run(command, env=env, text=True, capture_output=True, check=False,
@@ -49,8 +50,8 @@ def apt(*arguments, what=""):
                        " package sources, then run it again")
 
 
-def install(needed):
-    """Have the packages NEEDED, and say which of them weren't there."""
+def install(needed: Iterable[str]) -> int:
+    """Install those packages of NEEDED that are missing, and say which."""
     try:
         names = missing(sorted(needed)) if needed else []
         if not names:

@@ -21,7 +21,7 @@ SOURCES = Path("/usr/src")
 
 
 def installed(package):
-    """The version of PACKAGE that is installed, or nothing."""
+    """Return the version of PACKAGE that is installed, or nothing."""
     run = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package],
                          capture_output=True, text=True, check=False)
     status, _, version = run.stdout.partition(" ")
@@ -29,7 +29,7 @@ def installed(package):
 
 
 def source_package(release):
-    """The package with the source of RELEASE's series, of the version of its headers."""
+    """Return the package with the source of RELEASE's series, in the version of its headers."""
     series = re.match(r"\d+\.\d+", release)
     if not series:
         raise JobError(f"{release}: that is no release of a kernel")
@@ -44,7 +44,7 @@ def source_package(release):
 
 
 def add_version(folder, version):
-    """DKMS replaces no module of the kernel's by one that has the same version, or none."""
+    """Give our modules a version: DKMS replaces no module by one with the same, or with none."""
     lines = []
     for name in ("kvm", "kvm-intel", "kvm-amd"):
         (folder / f"{name}-version.c").write_text(

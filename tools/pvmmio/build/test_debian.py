@@ -22,6 +22,11 @@ PACKAGES = {
     "linux-image-6.12.9+deb12-cloud-amd64-unsigned": ["6.12.9-1~deb12u1"],
     "linux-image-6.12.90+deb13-amd64-unsigned": ["6.12.90-1"],
     "linux-image-6.12.90+deb13.1-amd64-unsigned": ["6.12.90-2"],
+    "linux-source-7.3": ["7.3.4-1~bpo13+1"],
+    "linux-image-7.3.4+deb13-amd64": ["7.3.4-1~bpo13+1"],
+    "linux-binary-7.3.4+deb13-amd64": ["7.3.4-1~bpo13+1"],
+    "linux-binary-unsigned-7.3.4+deb13-amd64": ["7.3.4-1~bpo13+1"],
+    "linux-binary-unsigned-7.3.4+deb13-rt-amd64": ["7.3.4-1~bpo13+1"],
 }
 
 
@@ -147,6 +152,20 @@ class DebianTest(unittest.TestCase):
         for version, name in (("6.12.90-1", "deb13"), ("6.12.90-2", "deb13.1")):
             self.assertEqual(debian.release("6.12", version, "generic"), f"6.12.90+{name}-amd64")
 
+    def test_kernel_in_several_packages(self):
+        name = "7.3.4+deb13-amd64"
+        self.assertEqual(debian.release("7.3", "7.3.4-1~bpo13+1", "generic"), name)
+        self.assertEqual(debian.packages_of("generic", name), [
+            f"linux-modules-{name}", f"linux-headers-{name}", f"linux-binary-unsigned-{name}",
+            f"linux-base-{name}"])
+        with self.assertRaisesRegex(JobError, "FLAVOUR=cloud: Debian offers no such image"):
+            debian.release("7.3", "7.3.4-1~bpo13+1", "cloud")
+
+    def test_kernel_in_one_package(self):
+        name = "6.12.117+deb12-amd64"
+        self.assertEqual(debian.packages_of("generic", name), [
+            f"linux-image-{name}-unsigned", f"linux-headers-{name}"])
+
 
 class ImageTest(unittest.TestCase):
     def setUp(self):
@@ -171,6 +190,17 @@ class ImageTest(unittest.TestCase):
                 self.image(top, "kvm.ko", "kvm-intel.ko", "kvm-amd.ko", "ccp.ko", "xfs.ko")
                 self.assertEqual(self.taken(), ["ccp.ko", "kvm-amd.ko", "kvm-intel.ko", "kvm.ko"])
                 shutil.rmtree(self.raw)
+
+    def test_where_the_kernel_is(self):
+        for name in ("boot/vmlinuz-1", "usr/lib/modules/1/vmlinuz.unsigned",
+                     "usr/lib/modules/1/vmlinuz"):
+            with self.subTest(name=name):
+                (self.raw / name).parent.mkdir(parents=True)
+                (self.raw / name).touch()
+                self.assertEqual(debian.kernel_file(self.raw, "1", "vmlinuz"), self.raw / name)
+                shutil.rmtree(self.raw)
+        with self.assertRaisesRegex(JobError, "packages of 1 have no vmlinuz"):
+            debian.kernel_file(self.raw, "1", "vmlinuz")
 
     def test_no_modules_at_all(self):
         self.image("modules", "kvm.ko")

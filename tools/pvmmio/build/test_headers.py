@@ -93,7 +93,8 @@ class LayTest(unittest.TestCase):
 
     def kernel(self, name):
         source = self.root / name
-        self.write(source, {"arch/x86/kvm/Makefile": "kvm-y += x86.o\n", "fs/no.c": "",
+        self.write(source, {"Makefile": "VERSION = 6\nPATCHLEVEL = 12\n",
+                            "arch/x86/kvm/Makefile": "kvm-y += x86.o\n", "fs/no.c": "",
                             f"virt/kvm/{name}.c": f"int {name};\n"})
         return source
 

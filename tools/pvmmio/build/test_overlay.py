@@ -3,10 +3,12 @@
 import contextlib
 import io
 import os
+import re
 import tempfile
 import unittest
 from pathlib import Path
 
+from pvmmio import REPO
 from pvmmio.build import overlay
 
 MAIN = "virt/kvm/kvm_main.c"
@@ -33,6 +35,17 @@ position p;
 """
 
 
+# The kernel's list has prose first, and a title out of order.
+ENTRIES = [
+    "List of maintainers\n===================",
+    "\tM: *Mail* patches to: FullName <address@domain>",
+    "LPC DRIVER\nM:\tA <a@example.org>\nF:\tdrivers/lpc/",
+    "KERNEL VIRTUAL MACHINE FOR X86 (KVM/x86)\nL:\tkvm@example.org\nF:\tarch/x86/kvm/",
+    "KERNFS\nS:\tSupported\nF:\tfs/kernfs/",
+    "THE REST\nF:\t*\n",
+]
+
+
 class OverlayTest(unittest.TestCase):
     def setUp(self):
         self.tmp = tempfile.TemporaryDirectory()
@@ -40,12 +53,18 @@ class OverlayTest(unittest.TestCase):
         root = Path(self.tmp.name)
         self.repo, self.source, self.tree = root / "repo", root / "source", root / "tree"
         self.write(self.source / MAIN, ORIGINAL)
+        self.is_linux("6.12")
         self.write(self.source / "virt/kvm/Makefile", "obj-y += kvm_main.o\n")
         self.write(self.repo / "virt/kvm/new.c", "int fresh;\n")
 
     def write(self, path, text):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+    def is_linux(self, series):
+        version, patchlevel = series.split(".")
+        self.write(self.source / "Makefile",
+                   f"VERSION = {version}\nPATCHLEVEL = {patchlevel}\n")
 
     def hook(self, text):
         self.write(self.repo / (MAIN + ".cocci"), text)
@@ -84,6 +103,51 @@ class OverlayTest(unittest.TestCase):
         self.hook(RULE.format(count=2, name="silent").split("\n", 1)[1])
         self.assert_refused("rule silent", "expect")
 
+    def test_rule_for_some_kernels(self):
+        self.hook(RULE.format(count="3 on 7.3\n// expect 2 on 6.12", name="both") + "\n"
+                  + RULE.format(count="1 on 7.3", name="newer").replace("hook", "newer"))
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid().count("hook();"), 2)
+        self.assertNotIn("newer", self.laid())
+
+    def test_rule_for_another_kernel_leaves_the_file_alone(self):
+        self.hook(RULE.format(count="1 on 7.3", name="newer"))
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid(), ORIGINAL)
+        self.is_linux("7.3")
+        self.assert_refused("rule newer", "matched 2 times", "not 1")
+
+    def test_rule_with_two_expectations_is_refused(self):
+        for count in ("2\n// expect 2", "2 on 6.12\n// expect 2 on 6.12",
+                      "2\n// expect 2 on 7.3"):
+            with self.subTest(count=count):
+                self.hook(RULE.format(count=count, name="torn"))
+                self.assert_refused("rule torn", "expect")
+
+    def test_kernels_own_file_goes_before_the_newest(self):
+        self.write(self.repo / "versions/6.12/virt/kvm/new.c", "int older;\n")
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid("virt/kvm/new.c"), "int older;\n")
+        self.tree = self.tree.with_name("newer")
+        self.is_linux("7.3")
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid("virt/kvm/new.c"), "int fresh;\n")
+
+    def test_selftests_lie_where_the_kernel_has_them(self):
+        name = "tools/testing/selftests/kvm/{}/new.c"
+        self.write(self.repo / name.format("x86_64"), "int test;\n")
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid(name.format("x86_64")), "int test;\n")
+        self.tree = self.tree.with_name("newer")
+        self.is_linux("7.3")
+        self.assertEqual(self.lay()[0], 0)
+        self.assertEqual(self.laid(name.format("x86")), "int test;\n")
+        self.assertFalse((self.tree / name.format("x86_64")).exists())
+
+    def test_unknown_kernel_is_refused(self):
+        self.is_linux("6.1")
+        self.assert_refused("Linux 6.1", "6.12 and 7.3")
+
     def test_rule_without_position_is_refused(self):
         self.hook("// expect 2\n@blind@\n@@\n counter++;\n+hook();\n")
         self.assert_refused("blind")
@@ -102,7 +166,7 @@ class OverlayTest(unittest.TestCase):
 
     def test_source_must_be_a_kernel(self):
         (self.source / MAIN).unlink()
-        self.assert_refused("no kernel source")
+        self.assert_refused("no kernel's source")
 
     def test_failure_leaves_no_tree_that_passes_for_whole(self):
         self.hook(RULE.format(count=1, name="twice"))
@@ -120,6 +184,20 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual(self.laid().count("hook();"), 2)
         self.assertEqual(self.laid("virt/kvm/Makefile"), "obj-y += kvm_main.o\nobj-y += new.o\n")
         self.assertEqual((self.source / MAIN).read_text(), ORIGINAL)
+
+    def test_entry_of_maintainers_has_its_place(self):
+        self.write(self.source / overlay.MAINTAINERS, "\n\n".join(ENTRIES))
+        self.write(self.repo / overlay.MAINTAINERS, "# SPDX-License-Identifier: GPL-2.0\n"
+                   "KERNEL VIRTUAL MACHINE Y\nF:\tvirt/kvm/new.c\n")
+        self.assertEqual(self.lay()[0], 0)
+        entry = "KERNEL VIRTUAL MACHINE Y\nF:\tvirt/kvm/new.c"
+        self.assertEqual(self.laid(overlay.MAINTAINERS).split("\n\n"),
+                         ENTRIES[:4] + [entry] + ENTRIES[4:])
+
+    def test_entry_of_maintainers_needs_its_place(self):
+        self.write(self.source / overlay.MAINTAINERS, "\n\n".join(ENTRIES[:3] + ENTRIES[4:]))
+        self.write(self.repo / overlay.MAINTAINERS, "KERNEL VIRTUAL MACHINE Y\nF:\tvirt/\n")
+        self.assert_refused("no entry KERNEL VIRTUAL MACHINE FOR X86 (KVM/x86)")
 
     def test_what_is_added_is_in_the_kernels_style(self):
         self.write(self.source / MAIN, ORIGINAL + "int odd(int a)\n{\n\tdo {\n\t\ta--;\n"
@@ -154,6 +232,40 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual(self.lay()[0], 0)
         self.assertEqual(self.laid(), ORIGINAL)
         self.assertFalse((self.tree / "virt/kvm/new.c").exists())
+
+
+class MaintainersTest(unittest.TestCase):
+    """Our entry."""
+
+    def setUp(self):
+        _, self.title, *lines = (REPO / overlay.MAINTAINERS).read_text().splitlines()
+        self.patterns = [line[2:].strip() for line in lines if line.startswith("F:")]
+
+    @staticmethod
+    def matches(pattern, name):
+        """Whether PATTERN means the file NAME, as get_maintainer.pl has it."""
+        found = re.match(pattern.replace(".", r"\.").replace("*", ".*"), name)
+        return found and (pattern.endswith("/") or pattern.count("/") == name.count("/"))
+
+    def test_it_has_all_files_of_ours_and_no_other(self):
+        for series in overlay.SERIES:
+            own = overlay.own_files(REPO, series)
+            for name in overlay.overlay_files(REPO, series):
+                with self.subTest(series=series, name=name):
+                    found = any(self.matches(pattern, name) for pattern in self.patterns)
+                    self.assertEqual(found, name in own)
+
+    def test_each_pattern_has_a_file(self):
+        for series in overlay.SERIES:
+            for pattern in self.patterns:
+                with self.subTest(series=series, pattern=pattern):
+                    self.assertTrue(any(self.matches(pattern, name)
+                                        for name in overlay.own_files(REPO, series)))
+
+    def test_it_is_in_alphabetical_order(self):
+        self.assertGreater(self.title, overlay.ABOVE)
+        self.assertLess(self.title, "KERNFS")
+        self.assertEqual(self.patterns, sorted(self.patterns))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pvmmio.console import JobError, main, say
 
 PAGES = REPO / "Documentation/virt/kvm/x86"
 # Those of the selftest pv_mmio_examples_test, between marks; and a whole program.
-PARTS = REPO / "tools/testing/selftests/kvm/include/x86_64/pv_mmio_examples.h"
+PARTS = REPO / "tools/testing/selftests/kvm/x86_64/pv_mmio_examples/examples.h"
 WHOLE = {"small VMM": REPO / "tools/pvmmio/docs/small_vmm.c"}
 MARK = re.compile(r"/\* example: (.*) \*/\n")
 PRINTED = re.compile(r"^\.\. example: (.*)\n\n\.\. code-block:: c\n\n((?:   .*\n|\n)*)",

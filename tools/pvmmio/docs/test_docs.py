@@ -100,6 +100,19 @@ class PagesTest(unittest.TestCase):
         self.assertEqual(first_column("The tracepoint", "way") +
                          first_column("The tracepoint", "result"), words)
 
+    def test_files_include_only_what_is_in_lower_layers(self):
+        section = text_of("pv-mmio-internals.rst").split("\nLayers\n=")[1].split("\n=")[0]
+        rows = re.findall(r"^    ((?:\w*(?:mmio|ioeventfd)\w* )+)", section, re.MULTILINE)
+        layer = {name: number for number, row in enumerate(rows) for name in row.split()}
+        files = [path for folder in ("arch/x86/kvm", "virt/kvm")
+                 for path in (REPO / folder).rglob("*.[ch]")]
+        self.assertEqual(sorted(layer), sorted({path.stem for path in files}))
+        for path in files:
+            for name in re.findall(r'^#include "(?:.*/)?(\w+)\.h"', path.read_text(),
+                                   re.MULTILINE):
+                if name in layer and name != path.stem:
+                    self.assertGreater(layer[name], layer[path.stem], f"{path} includes {name}.h")
+
     def test_jobs_exist(self):
         makefile = (REPO / "Makefile").read_text()
         for page in PAGES.glob("*.rst"):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // MMIO, in all paging modes.  A known store is served before KVM walks its own
-// tables if the error code says that it's MMIO, else before the emulator starts.
+// tables if the error code says that it's MMIO, else before the emulator
+// starts.
 
 // expect 1
 @header@

@@ -12,7 +12,9 @@ identifier vcpu, cr8;
  {
  <...
 -kvm_set_cr8@p(vcpu, cr8);
-+if (cr8 != kvm_get_cr8(vcpu))
++/* CR8 is the upper half of TPR, and to write it clears the lower one. */
++if (!lapic_in_kernel(vcpu) ||
++    cr8 << 4 != kvm_lapic_get_reg(vcpu->arch.apic, APIC_TASKPRI))
 +	kvm_set_cr8(vcpu, cr8);
  ...>
  }
@@ -56,6 +58,21 @@ position p;
 -guest_state_exit_irqoff();
 +kvm_pv_mmio_guest_exit_irqoff();
  ...
+ }
+
+// Ioeventfds of length 0, which older kernels leave to the MMIO bus.
+// expect 1 on 7.3
+@misconfig@
+position p;
+identifier vcpu, gpa;
+symbol error_code;
+@@
+ npf_interception(struct kvm_vcpu *vcpu)
+ {
+ <...
+-!kvm_io_bus_write@p(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)
++kvm_fast_mmio_write_fault(vcpu, gpa, error_code)
+ ...>
  }
 
 // expect 1

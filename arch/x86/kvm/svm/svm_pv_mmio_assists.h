@@ -36,7 +36,7 @@ static bool svm_pv_mmio_has_assists(void)
 /* As CPUs read it: up to the end of the page, or none if that's no use. */
 static int fake_fetch(struct kvm_vcpu *vcpu, struct vmcb *vmcb)
 {
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvm_pagewalk *pw = kvm_pv_mmio_pagewalk(vcpu);
 	unsigned long rip = vmcb->save.rip;
 	int nr = min_t(int, PAGE_SIZE - offset_in_page(rip),
 		       sizeof(vmcb->control.insn_bytes));
@@ -51,7 +51,7 @@ static int fake_fetch(struct kvm_vcpu *vcpu, struct vmcb *vmcb)
 
 	/* KVM notes it later on. */
 	vcpu->arch.cr3 = vmcb->save.cr3;
-	gpa = mmu->gva_to_gpa(vcpu, mmu, rip, access, &e);
+	gpa = pw->gva_to_gpa(vcpu, pw, rip, access, &e);
 	if (gpa == INVALID_GPA ||
 	    kvm_vcpu_read_guest_atomic(vcpu, gpa, vmcb->control.insn_bytes, nr))
 		return 0;
@@ -85,7 +85,7 @@ static u8 svm_pv_mmio_insn_len(struct kvm_vcpu *vcpu, struct vmcb *vmcb)
 
 static __always_inline bool svm_pv_mmio_has_assists(void)
 {
-	return static_cpu_has(X86_FEATURE_DECODEASSISTS);
+	return cpu_feature_enabled(X86_FEATURE_DECODEASSISTS);
 }
 
 /* How many insn_bytes there are: none, up to the page's end, or all 15. */

@@ -10,8 +10,9 @@ identifier vcpu, gpa;
  handle_ept_misconfig(struct kvm_vcpu *vcpu)
  {
  <...
--!is_guest_mode(vcpu) && !kvm_io_bus_write@p(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)
-+vmx_fast_mmio_write(vcpu, gpa)
+-!is_guest_mode(vcpu) &&
+-!kvm_io_bus_write@p(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)
++kvm_fast_mmio_write(vcpu, gpa)
  ...>
  }
 

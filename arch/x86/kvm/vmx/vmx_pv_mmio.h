@@ -6,6 +6,7 @@
 #ifndef __KVM_X86_VMX_PV_MMIO_H
 #define __KVM_X86_VMX_PV_MMIO_H
 
+#include "fast_mmio.h"
 #include "pv_mmio_guest.h"
 #include "x86.h"
 #include "vmx.h"
@@ -20,6 +21,14 @@
 #define VMX_IO_IS_IN		BIT(3)
 #define VMX_IO_IS_STRING	BIT(4)
 
+/*
+ * What comes of a doorbell.  Each way has a function of its own, in which the
+ * compiler puts all that the way needs: calls would cost as much as the checks.
+ */
+int vmx_store_turn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned long rip);
+int vmx_out_turn(struct kvm_vcpu *vcpu, u32 qualification);
+int vmx_hc_turn(struct kvm_vcpu *vcpu);
+
 /* The full @reason has more bits for enclaves and bus locks: no match then. */
 static __always_inline bool vmx_pv_mmio_may_be_doorbell(u32 reason)
 {
@@ -30,42 +39,57 @@ static __always_inline bool vmx_pv_mmio_may_be_doorbell(u32 reason)
 	return reason < 64 && mask & BIT_ULL(reason);
 }
 
-static __always_inline bool vmx_out_may_ring(struct kvm_vcpu *vcpu)
+static __always_inline int vmx_maybe_store_turn(struct kvm_vcpu *vcpu,
+						bool undecided)
+{
+	gpa_t gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
+	unsigned long rip = vmcs_readl(GUEST_RIP);
+
+	if (!kvm_pv_mmio_may_ring(vcpu, gpa, rip))
+		return EXIT_FASTPATH_NONE;
+
+	return undecided ? KVM_PV_MMIO_UNDECIDED :
+			   vmx_store_turn(vcpu, gpa, rip);
+}
+
+static __always_inline int vmx_maybe_out_turn(struct kvm_vcpu *vcpu,
+					      bool undecided)
 {
 	u32 qualification = vmx_get_exit_qual(vcpu);
 
-	return !(qualification & (VMX_IO_IS_STRING | VMX_IO_IS_IN)) &&
-	       kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
-				      qualification >> 16);
+	if (qualification & (VMX_IO_IS_STRING | VMX_IO_IS_IN) ||
+	    !kvm_ioeventfd_may_find(vcpu->kvm, KVM_PIO_BUS,
+				    qualification >> 16))
+		return EXIT_FASTPATH_NONE;
+
+	return undecided ? KVM_PV_MMIO_UNDECIDED :
+			   vmx_out_turn(vcpu, qualification);
 }
 
-static __always_inline bool vmx_pv_mmio_may_ring(struct kvm_vcpu *vcpu,
-						 u32 reason)
+static __always_inline int vmx_maybe_hc_turn(struct kvm_vcpu *vcpu,
+					     bool undecided)
 {
-	if (reason == EXIT_REASON_EPT_MISCONFIG)
-		return kvm_pv_mmio_may_ring(vcpu,
-					    vmcs_read64(GUEST_PHYSICAL_ADDRESS),
-					    vmcs_readl(GUEST_RIP));
-	if (reason == EXIT_REASON_IO_INSTRUCTION)
-		return vmx_out_may_ring(vcpu);
+	if (kvm_rax_read_raw(vcpu) != KVM_HC_MMIO_WRITE)
+		return EXIT_FASTPATH_NONE;
 
-	return kvm_rax_read(vcpu) == KVM_HC_MMIO_WRITE;
+	return undecided ? KVM_PV_MMIO_UNDECIDED : vmx_hc_turn(vcpu);
 }
 
 /* Returns a fastpath_t, or KVM_PV_MMIO_*. */
 static __always_inline int vmx_pv_mmio_turn(struct kvm_vcpu *vcpu,
 					    bool force_immediate_exit)
 {
-	u32 reason = to_vmx(vcpu)->exit_reason.full;
+	u32 reason = vmx_get_exit_reason(vcpu).full;
 
 	if (!vmx_pv_mmio_may_be_doorbell(reason))
 		return KVM_PV_MMIO_NO_DOORBELL;
 
-	if (!vmx_pv_mmio_may_ring(vcpu, reason))
-		return EXIT_FASTPATH_NONE;
+	if (reason == EXIT_REASON_EPT_MISCONFIG)
+		return vmx_maybe_store_turn(vcpu, force_immediate_exit);
+	if (reason == EXIT_REASON_IO_INSTRUCTION)
+		return vmx_maybe_out_turn(vcpu, force_immediate_exit);
 
-	return force_immediate_exit ? KVM_PV_MMIO_UNDECIDED :
-				      __vmx_pv_mmio_turn(vcpu);
+	return vmx_maybe_hc_turn(vcpu, force_immediate_exit);
 }
 
 /* The same at the place of the kernel's exit fast path. */

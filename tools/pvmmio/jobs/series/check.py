@@ -18,8 +18,9 @@ from pvmmio.jobs.check.check import EVENT_STYLE
 from pvmmio.jobs.series import series
 from pvmmio.tally import Tally
 
-# What checkpatch asks of a patch and this can't have: an entry in MAINTAINERS for each new
-# file, and a header that doesn't contain its own name, as those of tracepoints have to.
+# What checkpatch asks of a patch and this can't have: a change of MAINTAINERS wherever it adds
+# a file, as one entry, which the last patch adds, is for all of them; and a header that doesn't
+# contain its own name, as those of tracepoints have to.
 IGNORED = "FILE_PATH_CHANGES,EMBEDDED_FILENAME"
 
 
@@ -69,8 +70,9 @@ def prepare(built, tree):
 
 def check(argv):
     built, work = (Path(arg).resolve() for arg in argv)
-    targets, tree, tally = overlay.overlay_files(REPO), work / "linux", Tally()
-    make_tree(Path((built / "source").read_text()), tree, targets)
+    source, tree, tally = Path((built / "source").read_text()), work / "linux", Tally()
+    targets = overlay.overlay_files(REPO, overlay.series_of(source))
+    make_tree(source, tree, targets)
     prepare(built, tree)
     series.series([str(work / "patches"), str(tree)])
     patches = sorted((work / "patches").glob("*-KVM-*"))
@@ -83,7 +85,7 @@ def check(argv):
             tally.add("FAIL" if why else "PASS", f"series {patch.name} {what}", why)
     wrong = differences(tree, built / "linux", targets)
     tally.add("FAIL" if wrong else "PASS", "series: its end is the overlay", " ".join(wrong[:3]))
-    hooked = [name for name, parts in targets.items() if parts[0].suffix in (".cocci", ".append")]
+    hooked = [name for name, parts in targets.items() if overlay.is_hook(parts[0])]
     changed = series.git(tree, "diff", "--shortstat", f"HEAD~{len(patches)}", "--", *hooked)
     say(f"series: the kernel's own files: {changed.strip()}")
     return tally.finish()

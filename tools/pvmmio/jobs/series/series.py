@@ -41,11 +41,13 @@ def git(where, *arguments):
 def version_of(tree):
     """"6.12" of the kernel's source TREE."""
     try:
-        text = (tree / "Makefile").read_text()
-        return ".".join(re.search(rf"^{name} = (\d+)$", text, re.MULTILINE)[1]
-                        for name in ("VERSION", "PATCHLEVEL"))
-    except (OSError, TypeError, UnicodeDecodeError):
-        raise JobError(f"TREE={tree}: no kernel's source is there") from None
+        version = overlay.series_of(tree)
+    except OverlayError as error:
+        raise JobError(f"TREE={error}") from None
+    if version not in SERIES:
+        raise JobError(f"TREE={tree}: that is Linux {version}; the series can be made for"
+                       f" {', '.join(SERIES)}")
+    return version
 
 
 def is_git(tree):
@@ -57,16 +59,12 @@ def is_git(tree):
 
 def check_tree(tree, targets):
     """Refuse what the patches would be wrong for."""
-    version = version_of(tree)
-    if version not in SERIES:
-        raise JobError(f"TREE={tree}: that is Linux {version}; the series can be made for"
-                       f" {', '.join(SERIES)}")
     gone = [target for target, parts in targets.items() if not (tree / target).is_file()
-            and any(part.suffix in (".cocci", ".append") for part in parts)]
+            and any(map(overlay.is_hook, parts))]
     if gone:
         raise JobError(f"TREE={tree}: has no {gone[0]}; the hooks are for another version")
     there = [target for target, parts in targets.items() if (tree / target).exists()
-             and any(part.suffix not in (".cocci", ".append") for part in parts)]
+             and not all(map(overlay.is_hook, parts))]
     if there:
         raise JobError(f"TREE={tree}: has {there[0]} already; take a branch without the series")
     if is_git(tree):
@@ -77,23 +75,25 @@ def check_tree(tree, targets):
 
 
 class Text:
-    """What the files of the series hold after each step."""
+    """What the files of the series hold after the steps that ADDED some units."""
 
-    def __init__(self, targets, tree):
-        self.targets, self.tree, self.added, self.made = targets, tree, set(), {}
+    def __init__(self, targets: overlay.Targets, tree: Path, version: str):
+        self.targets, self.tree, self.version = targets, tree, version
+        self.added: set[series_steps.Unit] = set()
+        self.made: dict[tuple[str, frozenset[str]], bytes] = {}
 
     def pristine(self, target):
         path = self.tree / target
         return path.read_bytes() if path.is_file() else None
 
-    def hooked(self, target, part, rules):
+    def hooked(self, target: str, part: Path, rules: set[str]) -> bytes:
         """The kernel's file with the RULES only of the semantic patch PART."""
         key = (target, frozenset(rules))
         if key not in self.made:
             with tempfile.TemporaryDirectory() as tmp:
                 patch = Path(tmp) / part.name
-                patch.write_text(series_steps.cut_rules(part.read_text(), rules))
-                self.made[key] = cocci.apply(patch, self.tree / target)
+                patch.write_text(cocci.cut_rules(part.read_text(), rules))
+                self.made[key] = cocci.apply(patch, self.tree / target, self.version)
         return self.made[key]
 
     def appended(self, target, part):
@@ -115,7 +115,7 @@ class Text:
             elif part.suffix == ".append":
                 text += self.appended(target, part)
             elif (target, None) in self.added:
-                text = part.read_bytes()
+                text = overlay.merged([part], self.tree / target, self.version)
         return text
 
 
@@ -155,11 +155,12 @@ def author(tree):
                        " --global user.name and git config --global user.email") from None
 
 
-def make_series(targets, tree, repo, out):
+def make_series(targets: overlay.Targets, tree: Path, version: str, repo: Path,
+                out: Path) -> None:
     """Commit step by step in the empty repository REPO, and write its commits to OUT."""
     cover, steps = series_steps.read_steps(FOLDER)
-    adds = series_steps.assign(steps, targets)
-    texts = Text(targets, tree)
+    adds = series_steps.assign(steps, targets, version)
+    texts = Text(targets, tree, version)
     git(repo, "init", "--quiet", "--initial-branch", "series")
     name, email = author(tree)
     git(repo, "config", "user.name", name)
@@ -180,12 +181,13 @@ def series(argv):
     if not argv[1]:
         raise JobError("TREE= is empty; say TREE=~/linux, a kernel's source")
     try:
-        targets = overlay.overlay_files(REPO)
+        version = version_of(tree)
+        targets = overlay.overlay_files(REPO, version)
         check_tree(tree, targets)
         partial = out.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         with tempfile.TemporaryDirectory() as tmp:
-            make_series(targets, tree, Path(tmp), partial)
+            make_series(targets, tree, version, Path(tmp), partial)
     except OverlayError as error:
         raise JobError(str(error)) from None
     shutil.rmtree(out, ignore_errors=True)

@@ -8,9 +8,11 @@ part of the overlay belongs to one step.
 """
 import fnmatch
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pvmmio.build import cocci
+from pvmmio.build.overlay import Targets
 from pvmmio.console import JobError
 
 FOLDER = Path(__file__).with_name("patches")
@@ -19,51 +21,53 @@ ADDS = "\nAdds:\n"
 # folder that is left out in their names, or the variable that stands for it.
 OBJECTS = {"arch/x86/kvm/Makefile": ("", "arch/x86/kvm/"),
            "virt/kvm/Makefile.kvm": ("$(KVM)/", "virt/kvm/")}
+# A target, and which rule of its semantic patch; all else of a target has None.
+Unit = tuple[str, str | None]
 
 
 class Step:
     """One commit: NAME, MESSAGE, and the patterns of what it adds."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         lines = path.read_text().splitlines(keepends=True)
         text = "".join(line for line in lines if "SPDX-License-Identifier" not in line)
         message, _, adds = text.partition(ADDS)
         self.name, self.message, self.patterns = path.name, message.strip() + "\n", adds.split()
 
 
-def read_steps(folder):
+def read_steps(folder: Path) -> tuple[str, list[Step]]:
     """The cover letter's text, and the steps in their order."""
     cover, *steps = (Step(path) for path in sorted(folder.glob("[0-9][0-9]-*")))
     return cover.message, steps
 
 
-def units(targets):
-    """All parts of the overlay, a set of (target, rule); rule is None but for .cocci."""
-    found = set()
+def units(targets: Targets, series: str) -> set[Unit]:
+    """All parts of the overlay."""
+    found: set[Unit] = set()
     for target, parts in targets.items():
         for part in parts if target not in OBJECTS else ():
             if part.suffix == ".cocci":
-                found.update((target, rule) for rule in cocci.rules(part))
+                found.update((target, rule) for rule in cocci.rules(part, series))
             else:
                 found.add((target, None))
     return found
 
 
-def claimed(pattern, free, rules_named):
-    """Which of the units FREE the PATTERN of a step means."""
+def claimed(pattern: str, free: set[Unit], rules_named: set[tuple[str, ...]]) -> set[Unit]:
+    """Which of the units FREE the PATTERN of a step means: none that RULES_NAMED has."""
     target, _, rule = pattern.partition(":")
     return {unit for unit in free if fnmatch.fnmatchcase(unit[0], target)
             and (unit[1] == rule if rule else unit not in rules_named)}
 
 
-def assign(steps, targets):
-    """What each step adds, as sets of units; each unit is one step's."""
-    free = units(targets)
+def assign(steps: Sequence[Step], targets: Targets, series: str) -> list[set[Unit]]:
+    """What each of STEPS adds; each unit is one step's."""
+    free = units(targets, series)
     named = {tuple(pattern.split(":")) for step in steps for pattern in step.patterns
              if ":" in pattern}
     result = []
     for step in steps:
-        added = set()
+        added: set[Unit] = set()
         for pattern in step.patterns:
             found = claimed(pattern, free, named)
             if not found:
@@ -78,23 +82,6 @@ def assign(steps, targets):
     return result
 
 
-def cut_rules(text, keep):
-    """The semantic patch TEXT with the rules KEEP only, each with the comment above it."""
-    result, comment, kept = [], [], True
-    for line in text.splitlines(keepends=True):
-        rule = cocci.RULE.match(line)
-        if rule:
-            kept = rule.group(1) in keep
-        elif line.startswith("//"):
-            comment.append(line)
-            continue
-        if kept:
-            result += comment
-        result += [line] * kept
-        comment = []
-    return "".join(result)
-
-
 def wrapped(head, words):
     """A line of a Makefile, continued as often as it takes."""
     lines = [f"{head} {words[0]}"]
@@ -106,8 +93,8 @@ def wrapped(head, words):
     return "\n".join(lines) + "\n"
 
 
-def only_existing(text, exists):
-    """The end of a Makefile, TEXT, without the objects whose source isn't there."""
+def only_existing(text: str, exists: Callable[[str], bool]) -> str:
+    """The end of a Makefile, TEXT, without the objects whose source, NAME.c, doesn't exist."""
     result = ""
     for line in re.findall(r"(?:.*\\\n)*.*\n", text):
         objects = re.findall(r"\S+\.o\b", line)

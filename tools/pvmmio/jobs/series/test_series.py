@@ -10,8 +10,9 @@ from pathlib import Path
 from unittest import mock
 
 from pvmmio import REPO
-from pvmmio.build import overlay
+from pvmmio.build import cocci, overlay
 from pvmmio.console import JobError
+from pvmmio.jobs.modules.modules import SERIES
 from pvmmio.jobs.series import series, steps
 
 MAIN = "virt/kvm/kvm_main.c"
@@ -97,7 +98,7 @@ class SeriesTest(unittest.TestCase):
         write(source, KERNEL)
         with contextlib.redirect_stdout(io.StringIO()):
             overlay.lay(self.repo, source, laid)
-        for name in overlay.overlay_files(self.repo):
+        for name in overlay.overlay_files(self.repo, "6.12"):
             self.assertEqual((self.tree / name).read_bytes(), (laid / name).read_bytes(), name)
 
     def test_each_step_has_its_parts_only(self):
@@ -146,7 +147,9 @@ class SeriesTest(unittest.TestCase):
 
     def test_tree_of_another_version(self):
         write(self.tree, {"Makefile": "VERSION = 6\nPATCHLEVEL = 1\n"})
-        self.refused("Linux 6.1; the series can be made for 6.12")
+        self.refused("Linux 6.1; our code is for 6.12 and 7.3")
+        write(self.tree, {"Makefile": "VERSION = 7\nPATCHLEVEL = 3\n"})
+        self.refused("Linux 7.3; the series can be made for 6.12")
 
     def test_tree_with_local_changes(self):
         self.under_git()
@@ -197,8 +200,9 @@ class OursTest(unittest.TestCase):
         self.cover, self.steps = steps.read_steps(steps.FOLDER)
 
     def test_every_part_of_the_overlay_has_its_step(self):
-        self.assertEqual(len(steps.assign(self.steps, overlay.overlay_files(REPO))),
-                         len(self.steps))
+        for version in SERIES:
+            targets = overlay.overlay_files(REPO, version)
+            self.assertEqual(len(steps.assign(self.steps, targets, version)), len(self.steps))
 
     def test_messages_are_in_the_kernels_form(self):
         for step in self.steps:
@@ -217,8 +221,8 @@ class OursTest(unittest.TestCase):
 
     def test_cut_rules_keeps_comments_with_their_rule(self):
         text = OVERLAY[MAIN + ".cocci"]
-        self.assertEqual(steps.cut_rules(text, {"first", "second"}), text)
-        cut = steps.cut_rules(text, {"second"})
+        self.assertEqual(cocci.cut_rules(text, {"first", "second"}), text)
+        cut = cocci.cut_rules(text, {"second"})
         self.assertEqual(cut, "// All of it.\n\n" + RULE.format(name="second", number=2))
 
 

@@ -4,6 +4,7 @@
  * Prints one JSON object per figure on stdout and nothing else.
  */
 #include "doorbell/cases.h"
+#include "doorbell/pmu.h"
 #include "pv_mmio_l2.h"
 
 static void set_access(struct bench_vm *b, const struct bench_case *c)
@@ -111,6 +112,9 @@ static void print_figure(struct bench_vm *b, const char *name, const char *suffi
 		options.pcid ? "true" : "false", s->places);
 	fprintf(json, "\"min\": %u, \"median\": %u, ", samples[0], samples[b->nr_samples / 2]);
 	fprintf(json, "\"p99\": %u, ", samples[b->nr_samples * 99 / 100]);
+	/* With a listener the guest stops at each access, which would be counted, too. */
+	if (!options.listener)
+		pmu_print(json, b->nr_accesses);
 	fprintf(json, "\"samples\": %lu, \"unit\": \"%s\"}\n", b->nr_samples, options.unit);
 }
 
@@ -122,7 +126,9 @@ static void run_case(struct bench_vm *b, const struct bench_case *c)
 	set_vm(b, c);
 	bench_post_start(b, c);
 	nr_vm_exits = bench_vm_count_exits(b);
+	pmu_start();
 	bench_vm_run(b, c);
+	pmu_stop();
 	check_guest(b, c, bench_vm_count_exits(b) - nr_vm_exits);
 	bench_post_stop(b, c);
 	unset_vm(b, c);

@@ -29,6 +29,13 @@
 #define BAD_GPA(gpa)							\
 	{ .name = "address " #gpa, CALL(gpa, VALUE, 4, 0, -KVM_EINVAL), SILENT }
 
+/* Which code of any CPL may call, at its own. */
+static void cs_conforms(struct kvm_sregs *sregs)
+{
+	sregs->cs.type |= 4;
+	sregs->cs.dpl = 0;
+}
+
 static const struct access_case refused_cases[] = {
 	BAD_LENGTH(0),
 	BAD_LENGTH(3),
@@ -57,6 +64,9 @@ static const struct access_case refused_cases[] = {
 	  .mode = CPL3_64BIT },
 	{ .name = "user mode, length 3", CALL(MMIO_GPA, VALUE, 3, 0, -KVM_EPERM), SILENT,
 	  .mode = CPL3_64BIT },
+	{ .name = "user mode, in a conforming code segment",
+	  CALL(MMIO_GPA, VALUE, 4, 0, -KVM_EPERM), SILENT,
+	  .mode = CPL3_64BIT, .adjust = cs_conforms },
 	{ .name = "32-bit code, length 3", CALL(MMIO_GPA, VALUE, 3, 0, -KVM_EINVAL), SILENT,
 	  .mode = CPL0_32BIT },
 };

@@ -2,7 +2,9 @@
 /*
  * What it costs a VMM to register many ioeventfds, and to remove them, one by
  * one and, where KVM takes arrays, all at once; and the same for zones of
- * coalesced MMIO, whose ranges KVM looks up beside them.
+ * coalesced MMIO, whose ranges KVM looks up beside them.  Then, how long a VM's
+ * first vCPU takes after ioeventfds were registered: it changes memslots, which
+ * waits for what registration may have left to be done.
  * Prints one JSON object per figure on stdout and nothing else.
  */
 #include <pthread.h>
@@ -26,7 +28,13 @@ static const struct scale_case {
 	{ "mmio", MMIO },
 	{ "mmio_wildcard", MMIO_ANY_LENGTH },
 	{ "zone", NO_DOORBELL },
+	{ "first_vcpu", NO_DOORBELL },
 };
+
+static bool is_first_vcpu(const struct scale_case *c)
+{
+	return c == &cases[ARRAY_SIZE(cases) - 1];
+}
 
 struct ringer {
 	pthread_t thread;
@@ -124,7 +132,8 @@ static void print_figure(const struct scale_case *c, enum layout layout, u32 cou
 	if (at_once)
 		fprintf(json, "\"at_once\": true, ");
 	fprintf(json, "\"ringing_vcpus\": %d, ", options.ringing ? NR_RINGERS : 0);
-	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks, ticks / (zones ?: count));
+	fprintf(json, "\"total\": %lu, \"per_operation\": %lu, ", ticks,
+		ticks / (zones ?: count ?: 1));
 	fprintf(json, "\"unit\": \"%s\"}\n", options.unit);
 }
 
@@ -215,10 +224,37 @@ static void run_zones(struct scale_vm *s, const struct scale_case *c, enum layou
 	time_all(s, MMIO, SPREAD, count, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
+/* In a VM of its own, as a vCPU stays as long as its VM. */
+static void run_first_vcpu(struct scale_vm *s, const struct scale_case *c, enum layout layout,
+			   u32 count)
+{
+	struct kvm_vm *vm;
+	u64 ticks;
+	u32 i;
+	int fd;
+
+	/* Where ioeventfds are makes no difference to a vCPU. */
+	if (layout != SPREAD)
+		return;
+	vm = vm_create_barebones();
+	vm_create_irqchip(vm);
+	for (i = 0; i < count; i++)
+		bench_ioeventfd(vm, MMIO, s->fd, bench_addr(MMIO, SPREAD, i), VALUE, 0);
+	ticks = rdtsc();
+	fd = __vm_ioctl(vm, KVM_CREATE_VCPU, NULL);
+	ticks = rdtsc() - ticks;
+	TEST_ASSERT(fd >= 0, "a vCPU must be created, errno %d", errno);
+	print_figure(c, layout, count, 0, false, "create", ticks);
+	close(fd);
+	kvm_vm_free(vm);
+}
+
 static void run_case(struct scale_vm *s, const struct scale_case *c, enum layout layout, u32 count)
 {
 	alarm(CASE_SECONDS);
-	if (c->bus == NO_DOORBELL)
+	if (is_first_vcpu(c))
+		run_first_vcpu(s, c, layout, count);
+	else if (c->bus == NO_DOORBELL)
 		run_zones(s, c, layout, count);
 	else if (count && bench_layout_holds(c->bus, layout, count))
 		run_ioeventfds(s, c, layout, count);

@@ -154,13 +154,16 @@ static bool are_served(enum diff_kind kind, u64 at_least)
 
 static void print_served(void)
 {
-	bool plain = are_served(K_PLAIN, 2), any = are_served(K_STORE, 1);
+	bool plain = are_served(K_PLAIN, 2);
+	bool any = are_served(K_STORE, 1) & are_served(K_CODE32, 1);
 	u64 fast = diff_fast(&pair), slow = diff_slow(&pair);
 
 	printf("# %lu stores served in the fast path, %lu elsewhere\n", fast, slow);
 	/* The fast path serves no page faults of a guest whose tables KVM shadows. */
 	ksft_test_result(failures || (plain && any && slow && (fast || !kvm_is_tdp_enabled())),
 			 "stores are served without decoding\n");
+	ksft_test_result(failures || (pair.posted && pair.post_faulted),
+			 "values are posted, or can't be\n");
 }
 
 static void print_results(void)
@@ -223,9 +226,10 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	ksft_print_header();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFD_POST));
 	TEST_REQUIRE((kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_VALID_FIELDS) ==
 		     KVM_SYNC_X86_VALID_FIELDS);
-	ksft_set_plan(options.one_case ? 1 : NR_KINDS + 1);
+	ksft_set_plan(options.one_case ? 1 : NR_KINDS + 2);
 	printf("# seed %#lx\n", options.seed);
 
 	diff_pair_create(&pair);

@@ -2,7 +2,7 @@
 /*
  * The documentation's examples do what the documentation says they do.
  */
-#include "pv_mmio_examples.h"
+#include "pv_mmio_examples/examples.h"
 #include "doorbell_ways.h"
 
 #define GPA	0xd0000000ul

@@ -24,6 +24,9 @@
 /* With fewer, a leak can't be told from other changes in memory use. */
 #define MIN_VMS		100
 #define MAX_CACHES	64
+/* A list of NR_LONG devices takes 768 KiB. */
+#define NR_LONG		32768
+#define NR_MORE		24
 
 static void guest_ring(void)
 {
@@ -433,6 +436,39 @@ static void test_many_vms(u32 vms)
 	ksft_test_result(good, "memory is back where it was\n");
 }
 
+/*
+ * KVM copies its list of devices for each ioeventfd that is assigned, and may keep
+ * some old ones for a while: but not all, if they are that long.
+ */
+static void test_old_lists(void)
+{
+	struct kvm_ioeventfd *many = calloc(NR_LONG, sizeof(*many));
+	struct kvm_ioeventfds args = { .nr = NR_LONG, .entries = (u64)many };
+	int kvm = open_kvm_dev_path_or_exit(), fd = eventfd_create();
+	int vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	struct memory before, after;
+	bool good;
+	u32 i;
+
+	for (i = 0; i < NR_LONG; i++)
+		many[i] = (struct kvm_ioeventfd){ .addr = BELL_GPA + 8ul * i, .len = 4, .fd = fd };
+	TEST_ASSERT(!ioctl(vm, KVM_IOEVENTFDS, &args), "they must be assigned, errno %d", errno);
+	read_memory(&before);
+	for (i = 0; i < NR_MORE; i++) {
+		many[0].addr = BELL_GPA - 8ul * (i + 1);
+		TEST_ASSERT(!ioctl(vm, KVM_IOEVENTFD, &many[0]), "so must one more, errno %d",
+			    errno);
+	}
+	/* Of kmalloc's caches, that of ioeventfds grows. */
+	good = memory_is_back(&before, &after, NR_MORE + 64);
+	printf("# %ld KiB in use before, %ld after\n", before.used_kib, after.used_kib);
+	ksft_test_result(good, "old lists of devices don't pile up\n");
+	close(vm);
+	close(fd);
+	close(kvm);
+	free(many);
+}
+
 int main(int argc, char **argv)
 {
 	u32 vms = DEFAULT_VMS;
@@ -447,13 +483,15 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
-	ksft_set_plan(ARRAY_SIZE(bad_ioeventfds) + 4 + 5 + 2 + 1);
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFDS));
+	ksft_set_plan(ARRAY_SIZE(bad_ioeventfds) + 4 + 5 + 2 + 2);
 
 	test_bad_ioeventfds();
 	test_bad_pointers();
 	test_bad_caps();
 	test_closing_orders();
 	ksft_test_result(killed_vmm_is_gone(), "a VMM that is killed\n");
+	test_old_lists();
 	test_many_vms(vms);
 	ksft_finished();
 }

@@ -5,13 +5,13 @@
  * and address each time, and no register may change.  Then a store of another
  * value replaces it, and all of that is repeated.
  *
- * -n N	encodings of each kind (default 300), evenly spread; 0 is all, which
+ * -n N	encodings of each kind (default 100), evenly spread; 0 is all, which
  *	takes hours
  */
 #include "pv_mmio_insn/insn.h"
 
 #define INSN_SLOT	1
-#define DEFAULT_CASES	300
+#define DEFAULT_CASES	100
 /* A prime, so that its multiples modulo a group's size go through all of the group. */
 #define SPREAD		2654435761ul
 #define NR_KNOWN_RUNS	2

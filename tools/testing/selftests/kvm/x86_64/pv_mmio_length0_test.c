@@ -140,8 +140,6 @@ static void take_for_doorbell(struct access_case *c)
 static void set_outcome(const struct suite *s, const struct length0_case *lc,
 			struct access_case *c)
 {
-	bool is_64bit = s->mode == CPL0_64BIT || s->mode == CPL3_64BIT;
-
 	c->bells[0].kind = ANY_VALUE;
 	c->bells[0].gpa = MMIO_GPA;
 	c->decode = DECODE_ALWAYS;
@@ -149,7 +147,7 @@ static void set_outcome(const struct suite *s, const struct length0_case *lc,
 		take_for_doorbell(c);
 	} else if (lc->modifies) {
 		c->exits[0] = (struct mmio_exit){ LOAD_EXIT, lc->modifies, MMIO_GPA };
-	} else if (lc->is_plain && is_64bit && !s->turned_off) {
+	} else if (lc->is_plain && s->mode != CPL0_16BIT && !s->turned_off) {
 		c->decode = DECODE_NEVER;
 		c->is_served = true;
 	}
@@ -261,7 +259,18 @@ static void test_same_rip(struct suite *s)
 	ksft_test_result(passed, "code with a RIP that was another's\n");
 }
 
-#define NR_TESTS_OF_CHANGES	4
+/* It's no store that KVM has declined. */
+static void test_load_is_not_counted(struct suite *s)
+{
+	off_t offset = find_vcpu_stat(s->cvm.stats_fd, "pv_mmio_declined_code");
+	u64 before = read_vcpu_stat(s->cvm.stats_fd, offset);
+	bool passed = run_at(s, &load4, 0, false);
+
+	case_expect(read_vcpu_stat(s->cvm.stats_fd, offset), before, "pv_mmio_declined_code");
+	ksft_test_result(passed && case_passed(), "load is not counted as a store\n");
+}
+
+#define NR_TESTS_OF_CHANGES	5
 
 static void test_changes(struct suite *s)
 {
@@ -271,15 +280,20 @@ static void test_changes(struct suite *s)
 	test_remapped(s);
 	test_other_mode(s);
 	test_same_rip(s);
+	test_load_is_not_counted(s);
 }
 
-/* The library's tables, with another level above them. */
-static void add_fifth_level(struct case_vm *cvm)
+/* Another level above the library's tables, unless these have five by themselves. */
+static void use_five_levels(struct case_vm *cvm)
 {
-	u64 gpa = vm_alloc_page_table(cvm->vm);
-	u64 *table = addr_gpa2hva(cvm->vm, gpa);
+	u64 gpa, *table;
 
-	table[0] = cvm->sregs.cr3 | PTE_PRESENT_MASK | PTE_WRITABLE_MASK | PTE_USER_MASK;
+	if (cvm->sregs.cr4 & X86_CR4_LA57)
+		return;
+
+	gpa = vm_alloc_page_table(cvm->vm);
+	table = addr_gpa2hva(cvm->vm, gpa);
+	table[0] = cvm->sregs.cr3 | GPTE_PRESENT | GPTE_WRITABLE | GPTE_USER;
 	table[511] = table[0];
 	cvm->sregs.cr3 = gpa;
 	cvm->sregs.cr4 |= X86_CR4_LA57;
@@ -292,7 +306,7 @@ static void run_on_new_vm(struct suite *s, enum cpu_mode mode, bool supervisor, 
 	if (supervisor)
 		case_make_supervisor(&s->cvm, cr4);
 	else if (cr4 == X86_CR4_LA57)
-		add_fifth_level(&s->cvm);
+		use_five_levels(&s->cvm);
 	else
 		s->cvm.sregs.cr4 |= cr4;
 	run_suite(s, mode, name);

@@ -6,7 +6,7 @@
 #include "pv_mmio_nested/nested.h"
 
 static const struct scene_table *const tables[] = {
-	&nested_map_scenes, &nested_exit_scenes, &nested_code_scenes,
+	&nested_map_scenes, &nested_exit_scenes, &nested_code_scenes, &nested_code32_scenes,
 };
 
 int main(void)

@@ -13,7 +13,6 @@
 #define CONSTANT_OFFSET	2
 #define STORE_LEN	2
 #define OTHER_GPA	CODE_GPA		/* a page that holds other code */
-#define TOP_LEVEL	PG_LEVEL_512G
 
 struct counts {
 	u64 decodes, fast, slow, learned;
@@ -80,7 +79,7 @@ static u64 other_address_space(struct case_vm *cvm, u64 cr3, u64 gva, u64 gpa)
 	u64 copy = copy_table(cvm, cr3), table = copy, *entry;
 	int level;
 
-	for (level = TOP_LEVEL; level > PG_LEVEL_4K; level--) {
+	for (level = vm_levels(cvm->vm); level > PG_LEVEL_4K; level--) {
 		entry = addr_gpa2hva(cvm->vm, table);
 		entry += gva >> (12 + 9 * (level - 1)) & 511;
 		table = copy_table(cvm, *entry & PHYSICAL_PAGE_MASK);
@@ -219,6 +218,39 @@ static void test_user_spaces(int nr)
 		case_fail("each must be decoded once, %lu of %d were", decodes, nr);
 	case_vm_free(&cvm);
 	ksft_test_result(case_passed(), "user code in %d address spaces\n", nr);
+}
+
+#define NR_PROCESSES	40
+#define PROCESS_STORES	100
+#define SET_SITES	8
+
+/*
+ * Processes of one program, one after another: the later ones take the room of
+ * the earlier ones, which have been worth it.  Each site that was used gets a
+ * second chance, so that this may take a store for each site of a set.
+ */
+static void test_processes(void)
+{
+	struct access_case c = store_of(EAX_VALUE, CPL3_64BIT);
+	u64 rip, cr3s[NR_PROCESSES], decodes;
+	struct counts before;
+	struct case_vm cvm;
+	int i, j;
+
+	case_vm_create(&cvm, NULL);
+	case_begin("processes one after another");
+	make_spaces(&cvm, cr3s, NR_PROCESSES);
+	rip = case_place_code(&cvm, &c);
+	for (i = 0; i < NR_PROCESSES; i++) {
+		before = read_counts(&cvm);
+		for (j = 0; j < PROCESS_STORES; j++)
+			run_in(&cvm, &c, rip, cr3s[i]);
+		decodes = count_runs(&cvm, before, PROCESS_STORES);
+		if (decodes > 1 + SET_SITES)
+			case_fail("process %d: %lu stores were decoded", i, decodes);
+	}
+	case_vm_free(&cvm);
+	ksft_test_result(case_passed(), "processes one after another\n");
 }
 
 #define MAX_PLACES	600
@@ -368,11 +400,41 @@ static void test_memslots(void)
 	ksft_test_result(passed, "memslots that change\n");
 }
 
+/* Two RIPs of which KVM's hash is the same. */
+#define OTHER_RIP	(CODE_GPA + 0x179)
+
+/* Where KVM has to look closer to see that an access isn't a store that it knows. */
+static void test_load_of_same_hash(void)
+{
+	struct access_case store = store_of(EAX_VALUE, CPL0_64BIT), load = store;
+	struct case_vm cvm;
+	u64 before, cr3;
+	off_t offset;
+
+	case_vm_create(&cvm, NULL);
+	case_begin("load with the same hash as a store");
+	offset = find_vcpu_stat(cvm.stats_fd, "pv_mmio_declined_code");
+	cr3 = cvm.sregs.cr3;
+	store.code_gpa = CODE_GPA;
+	load.code_gpa = OTHER_RIP;
+	load.code = "\x8b\x02";
+	load.changes_rax = true;
+	load.rax_after = 0xa5a5a5a5;
+	load.exits[0] = (struct mmio_exit){ LOAD_EXIT, 4, MMIO_GPA };
+	run_in(&cvm, &store, case_place_code(&cvm, &store), cr3);
+	case_place_code(&cvm, &load);
+	before = read_vcpu_stat(cvm.stats_fd, offset);
+	run_in(&cvm, &load, OTHER_RIP, cr3);
+	case_expect(read_vcpu_stat(cvm.stats_fd, offset), before, "pv_mmio_declined_code");
+	case_vm_free(&cvm);
+	ksft_test_result(case_passed(), "load with the same hash as a store\n");
+}
+
 int main(void)
 {
 	ksft_print_header();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_PV_MMIO));
-	ksft_set_plan(13);
+	ksft_set_plan(15);
 
 	test_spaces(1);
 	test_spaces(2);
@@ -382,10 +444,12 @@ int main(void)
 	test_other_code(CPL3_64BIT, "other user code at the same address");
 	test_user_spaces(4);
 	test_user_spaces(MAX_SPACES);
+	test_processes();
 	test_places(64, ROUNDS * 64);
 	test_places(MAX_PLACES, 2 * MAX_PLACES);
 	test_entries();
 	test_budget();
 	test_memslots();
+	test_load_of_same_hash();
 	ksft_finished();
 }

@@ -496,6 +496,44 @@ static void test_memory(struct post_vm *pvm, int m)
 	ksft_test_result(case_passed(), "%s\n", memories[m].name);
 }
 
+/* A file that is too short for its mapping, as if another process had cut it off. */
+static void run_truncated(struct post_vm *pvm, const struct way *way, int fd)
+{
+	struct kvm_ioeventfd_post args = post_args(pvm, way, 4, false, SIGNAL);
+	u64 rip = place(pvm, way, 2), faults;
+	int i;
+
+	assign(pvm, &args);
+	run_posts(pvm, way, 2, false, SIGNAL);
+	faults = count(pvm, pvm->faults);
+	TEST_ASSERT(!ftruncate(fd, 0), "ftruncate() must succeed");
+	for (i = 0; i < NR_RUNS; i++)
+		run_access(pvm, way, 2, OTHER_VALUE + i, rip, true);
+	TEST_ASSERT(!ftruncate(fd, PAGE_SIZE), "ftruncate() must succeed");
+	case_expect(count(pvm, pvm->faults) - faults, NR_RUNS, "faults");
+	case_expect(eventfd_take(pvm->cvm.bell_fds[0]), 0, "signals");
+	run_posts(pvm, way, 2, false, SIGNAL);
+	deassign(pvm, &args);
+}
+
+static void test_truncated(struct post_vm *pvm)
+{
+	int i, fd = memfd_create("slot", 0);
+	struct shared *old = pvm->shared;
+
+	case_begin("truncated file");
+	TEST_ASSERT(!ftruncate(fd, PAGE_SIZE), "ftruncate() must succeed");
+	pvm->shared = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (i = 0; i < NR_WAYS; i++) {
+		turn(pvm, &ways[i]);
+		run_truncated(pvm, &ways[i], fd);
+	}
+	munmap(pvm->shared, PAGE_SIZE);
+	pvm->shared = old;
+	close(fd);
+	ksft_test_result(case_passed(), "truncated file\n");
+}
+
 /* How a call differs from a good one. */
 static const struct refusal {
 	const char *name;
@@ -530,10 +568,17 @@ static const struct refusal {
 	{ "WAKE without POST", W, P, .len = 4, .error = EINVAL },
 	{ "WAKE with no descriptor", W, .len = 4, .fd = -1, .error = EINVAL },
 	{ "WAKE, NULL", W, .wake_is = true, .len = 4, .error = EINVAL },
-	{ "WAKE, misaligned", W, .wake = 2, .len = 4, .error = EINVAL },
+	{ "WAKE, misaligned by 2", W, .wake = 2, .len = 4, .error = EINVAL },
+	{ "WAKE, misaligned by 1", W, .wake = 1, .len = 1, .error = EINVAL },
 	{ "WAKE, address of the kernel", W, .wake = 0xffffffff81000000, .wake_is = true, .len = 4,
 	  .error = EINVAL },
+	{ "WAKE, last address", W, .wake = -4, .wake_is = true, .len = 4, .error = EINVAL },
 	{ "WAKE, not canonical", W, .wake = 1ull << 57, .len = 4, .error = EINVAL },
+	{ "WAKE, not canonical, upper half", W, .wake = 1ull << 63, .wake_is = true, .len = 4,
+	  .error = EINVAL },
+	{ "WAKE, guard page", W, .wake = 0x7ffffffff000, .wake_is = true, .len = 4,
+	  .error = EINVAL },
+	{ "WAKE, tagged", W, .wake = 1ull << 62, .len = 4, .error = EINVAL },
 	{ "no descriptor without POST", 0, P, .len = 4, .fd = -1, .error = EBADF },
 	{ "no descriptor that is not -1", .len = 4, .fd = -2, .error = EBADF },
 	{ "not an eventfd", .len = 4, .fd = 1, .error = EINVAL },
@@ -555,6 +600,23 @@ static struct kvm_ioeventfd_post refused_args(struct post_vm *pvm, const struct 
 	return args;
 }
 
+/* The same among others, after one that KVM would take. */
+static void expect_array_refused(struct post_vm *pvm, const struct kvm_ioeventfd_post *args,
+				 int error)
+{
+	struct kvm_ioeventfd_post entries[] = { *args, *args, *args };
+	struct kvm_ioeventfds array = { .nr = ARRAY_SIZE(entries), .entries = (u64)entries };
+	int r;
+
+	entries[0] = post_args(pvm, &ways[0], 2, false, SIGNAL);
+	entries[0].addr += 64;
+	r = __vm_ioctl(pvm->cvm.vm, KVM_IOEVENTFDS, &array) ? errno : 0;
+	case_expect(r, error, "the error in an array");
+	case_expect(array.failed, 1, "the entry that failed");
+	assign(pvm, &entries[0]);
+	deassign(pvm, &entries[0]);
+}
+
 static void test_refusals(struct post_vm *pvm)
 {
 	struct kvm_ioeventfd_post args, good = post_args(pvm, &ways[0], 4, false, SIGNAL);
@@ -565,6 +627,7 @@ static void test_refusals(struct post_vm *pvm)
 		case_begin(refusals[i].name);
 		args = refused_args(pvm, &refusals[i]);
 		case_expect(try_ioeventfd(pvm, &args), refusals[i].error, "the error");
+		expect_array_refused(pvm, &args, refusals[i].error);
 		/* The refused call must have left nothing that collides with this. */
 		assign(pvm, &good);
 		deassign(pvm, &good);
@@ -883,7 +946,7 @@ static unsigned int count_tests(void)
 		for (width = 0; width < NR_WIDTHS; width++)
 			n += ways[i].fast == FAST_CALL || ways[i].insns[width].len;
 	}
-	return n + 8 + NR_WAYS + NR_PAGES + ARRAY_SIZE(memories);
+	return n + 9 + NR_WAYS + NR_PAGES + ARRAY_SIZE(memories);
 }
 
 int main(void)
@@ -903,6 +966,7 @@ int main(void)
 		test_spoilt(&pvm, i);
 	for (i = 0; i < ARRAY_SIZE(memories); i++)
 		test_memory(&pvm, i);
+	test_truncated(&pvm);
 	for (i = 0; i < NR_WAYS; i++) {
 		for (width = 0; width < NR_WIDTHS; width++) {
 			if (ways[i].fast == FAST_CALL || ways[i].insns[width].len)

@@ -45,6 +45,12 @@ static void handle_debug(struct scene *s)
 	vm_install_exception_handler(s->vm, DB_VECTOR, guest_log_debug);
 }
 
+static void handle_debug_other_ways(struct scene *s)
+{
+	handle_debug(s);
+	scene_offer_other_ways(s);
+}
+
 static void ring_once(u64 rflags)
 {
 	guest_store_popf(MMIO_GPA, SCENE_VALUE, X86_EFLAGS_FIXED | rflags);
@@ -55,6 +61,25 @@ static void guest_single_step(void)
 {
 	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
 	ring_once(RFLAGS_TF);
+}
+
+static void guest_step_over_out(void)
+{
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	guest_out_popf(X86_EFLAGS_FIXED, SCENE_PORT);
+	guest_out_popf(X86_EFLAGS_FIXED | RFLAGS_TF, SCENE_PORT);
+	GUEST_DONE();
+}
+
+/* Where hardware doesn't tell the length, KVM learns the place by the first. */
+static void guest_step_over_call(void)
+{
+	void (*call)(u64, u64, u64) = host_cpu_is_amd ? guest_vmmcall_popf : guest_vmcall_popf;
+
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	call(X86_EFLAGS_FIXED, MMIO_GPA, KVM_HC_MMIO_WRITE);
+	call(X86_EFLAGS_FIXED | RFLAGS_TF, MMIO_GPA, KVM_HC_MMIO_WRITE);
+	GUEST_DONE();
 }
 
 /* Sets a breakpoint that nothing hits. */
@@ -220,6 +245,13 @@ static const struct scene_case scenes[] = {
 	{ "no debugger", guest_plain, handle_debug, .decode = DECODE_NEVER, .rings = { 1 } },
 	{ "guest single-steps", guest_single_step, handle_debug, .decode = DECODE_ALWAYS,
 	  .rings = { 1 }, SCENE_LOG((u64)guest_popf_end, DR6_BS) },
+	{ "guest single-steps over out", guest_step_over_out, handle_debug_other_ways,
+	  .rings = { 2 }, SCENE_LOG((u64)guest_out_popf_end, DR6_BS) },
+	{ "guest single-steps over vmcall", guest_step_over_call, handle_debug_other_ways,
+	  .rings = { 2 }, SCENE_LOG((u64)guest_vmcall_popf_end, DR6_BS), .lacks = lacks_vmcall },
+	{ "guest single-steps over vmmcall", guest_step_over_call, handle_debug_other_ways,
+	  .rings = { 2 }, SCENE_LOG((u64)guest_vmmcall_popf_end, DR6_BS),
+	  .lacks = lacks_vmmcall },
 	{ "guest has a breakpoint elsewhere", guest_break_elsewhere, handle_debug,
 	  .decode = DECODE_ALWAYS, .rings = { 1 } },
 	{ "guest has a breakpoint after the store", guest_break_after, handle_debug,

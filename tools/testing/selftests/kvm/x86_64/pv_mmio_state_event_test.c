@@ -22,6 +22,12 @@ static void handle_irq(struct scene *s)
 	vm_install_exception_handler(s->vm, SCENE_VECTOR, guest_log_irq);
 }
 
+static void handle_irq_other_ways(struct scene *s)
+{
+	handle_irq(s);
+	scene_offer_other_ways(s);
+}
+
 /* From now on the irqfd consumes the signals. */
 static void doorbell_interrupts(struct scene *s, u64 stage)
 {
@@ -49,6 +55,26 @@ static void guest_after_movss(void)
 	x2apic_enable();
 	guest_learn(guest_plain_movss, 0);
 	guest_store_movss(MMIO_GPA, SCENE_VALUE, 0);
+	GUEST_DONE();
+}
+
+static void guest_out_after_sti(void)
+{
+	x2apic_enable();
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	guest_out_sti(0, SCENE_PORT);
+	GUEST_DONE();
+}
+
+/* Where hardware doesn't tell the length, KVM learns the place by the first. */
+static void guest_call_after_sti(void)
+{
+	void (*call)(u64, u64, u64) = host_cpu_is_amd ? guest_vmmcall_sti : guest_vmcall_sti;
+
+	x2apic_enable();
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	call(0, MMIO_GPA, KVM_HC_MMIO_WRITE);
+	call(0, MMIO_GPA, KVM_HC_MMIO_WRITE);
 	GUEST_DONE();
 }
 
@@ -181,6 +207,15 @@ static const struct scene_case scenes[] = {
 	{ "doorbell interrupts the guest, after mov to SS", guest_after_movss, handle_irq,
 	  doorbell_interrupts, .decode = DECODE_ALWAYS, .only_tdp_tells = true,
 	  SCENE_LOG((u64)guest_movss_end) },
+	{ "out interrupts the guest, after sti", guest_out_after_sti, handle_irq_other_ways,
+	  doorbell_interrupts, SCENE_LOG((u64)guest_out_sti_end) },
+	{ "vmcall interrupts the guest, after sti", guest_call_after_sti, handle_irq_other_ways,
+	  doorbell_interrupts, SCENE_LOG((u64)guest_vmcall_sti_end, (u64)guest_vmcall_sti_end),
+	  .lacks = lacks_vmcall },
+	{ "vmmcall interrupts the guest, after sti", guest_call_after_sti, handle_irq_other_ways,
+	  doorbell_interrupts,
+	  SCENE_LOG((u64)guest_vmmcall_sti_end, (u64)guest_vmmcall_sti_end),
+	  .lacks = lacks_vmmcall },
 	{ "interrupt's stack is at a doorbell", guest_stack_is_mmio, handle_irq, bells_at_stack,
 	  .decode = DECODE_ALWAYS, .any_rings = true, .any_log = true },
 	{ "other code after INIT", guest_init_self, scene_tell_values, save_before_init,

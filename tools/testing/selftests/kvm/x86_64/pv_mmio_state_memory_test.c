@@ -105,6 +105,21 @@ static void guest_lapic(void)
 	GUEST_DONE();
 }
 
+/* To keep CR8 in step, KVM writes it after an exit on AMD, which clears bits 3:0. */
+static void guest_low_tpr(void)
+{
+	guest_learn(guest_store_popf, X86_EFLAGS_FIXED);
+	xapic_enable();
+	xapic_write_reg(APIC_TASKPRI, TPR_VALUE | 0xf);
+	guest_log(xapic_read_reg(APIC_TASKPRI) - (host_cpu_is_amd ? TPR_VALUE : TPR_VALUE | 0xf));
+	GUEST_DONE();
+}
+
+static const char *lacks_cr8_sync(void)
+{
+	return host_cpu_is_amd && get_kvm_amd_param_bool("avic") ? "AVIC keeps TPR" : NULL;
+}
+
 static void map_lapic(struct scene *s)
 {
 	virt_pg_map(s->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
@@ -162,6 +177,7 @@ static const struct scene_case scenes[] = {
 	{ "doorbell goes and comes", guest_in_stages, NULL, move_bell, .any_rings = true },
 	{ "turned off, on, off", guest_in_stages, NULL, switch_feature },
 	{ "local APIC is at the address", guest_lapic, map_lapic, SCENE_LOG(TPR_VALUE) },
+	{ "lower half of TPR", guest_low_tpr, map_lapic, .lacks = lacks_cr8_sync, SCENE_LOG(0) },
 	{ "coalesced zone is there first", guest_far, zone_first, .finish = log_zone,
 	  .any_rings = true },
 	{ "doorbell is there before the coalesced zone", guest_far, bell_first,

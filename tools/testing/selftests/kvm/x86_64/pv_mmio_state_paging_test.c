@@ -12,7 +12,7 @@
 #define FAR_CODE_GVA	(BIT(39) | SCENE_CODE_GVA)	/* mapped by another top-level entry */
 #define CR0_WP		BIT(16)
 
-static void set_cr0(u64 cr0)
+static void load_cr0(u64 cr0)
 {
 	asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
@@ -30,7 +30,7 @@ static void guest_learn_popf(void)
 
 static void guest_store_read_only(void)
 {
-	set_cr0(get_cr0() | CR0_WP);
+	load_cr0(get_cr0() | CR0_WP);
 	guest_learn(guest_store_code, SCENE_CODE_GPA);
 	guest_store_code(ALIAS_GVA, SCENE_VALUE, SCENE_CODE_GPA);
 	GUEST_DONE();
@@ -40,7 +40,7 @@ static void make_read_only(struct scene *s)
 {
 	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
 	virt_pg_map(s->vm, ALIAS_GVA, MMIO_GPA);
-	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
+	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~GPTE_WRITABLE;
 }
 
 /* The first page is RAM, so the fault is at the second page, at another offset. */
@@ -92,15 +92,39 @@ static void put_page_table_in_mmio(struct scene *s)
 /* Where the guest finds the PTE of SCENE_CODE_GVA. */
 static u64 guest_pte_gva;
 
-static void map_ptes(struct scene *s)
+/* Lets the guest change the page table's entry for @gva. */
+static void map_pte(struct scene *s, u64 gva)
 {
-	u64 *pte;
+	u64 *pte = scene_pte(s, gva, PG_LEVEL_4K);
 
-	put_code_in_second_page(s);
-	pte = scene_pte(s, SCENE_CODE_GVA, PG_LEVEL_4K);
 	guest_pte_gva = ALIAS_GVA + (u64)pte % PAGE_SIZE;
 	virt_pg_map(s->vm, ALIAS_GVA, addr_hva2gpa(s->vm, pte) & PAGE_MASK);
 	sync_global_to_guest(s->vm, guest_pte_gva);
+}
+
+static void map_ptes(struct scene *s)
+{
+	put_code_in_second_page(s);
+	map_pte(s, SCENE_CODE_GVA);
+}
+
+static void map_bell_pte(struct scene *s)
+{
+	put_code_in_second_page(s);
+	map_pte(s, MMIO_GPA);
+}
+
+/* The emulator sets both bits; so must the CPU, or KVM must not serve the store. */
+static void guest_clean_bell_page(void)
+{
+	u64 *pte = (u64 *)guest_pte_gva;
+
+	guest_learn(guest_store_code, SCENE_CODE_GVA);
+	WRITE_ONCE(*pte, *pte & ~(GPTE_ACCESSED | GPTE_DIRTY));
+	asm volatile("invlpg (%0)" : : "r"(MMIO_GPA) : "memory");
+	guest_log(guest_store_code(MMIO_GPA, SCENE_VALUE, SCENE_CODE_GVA));
+	guest_log(READ_ONCE(*pte) & (GPTE_ACCESSED | GPTE_DIRTY));
+	GUEST_DONE();
 }
 
 static void guest_remap_code(void)
@@ -193,7 +217,7 @@ static void vmm_adds_a_level(struct scene *s, u64 stage)
 
 	vcpu_run_complete_io(s->vcpu);
 	vcpu_sregs_get(s->vcpu, &sregs);
-	top[0] = sregs.cr3 | PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
+	top[0] = sregs.cr3 | GPTE_PRESENT | GPTE_WRITABLE;
 	top[FAR_CODE_GVA >> 39] = *pml4e;
 	*pml4e = 0;
 	virt_pg_map(s->vm, FAR_CODE_GVA, SCENE_CODE_GPA + PAGE_SIZE);
@@ -220,6 +244,8 @@ static const struct scene_case scenes[] = {
 	  .decode = DECODE_ALWAYS, .rings = { 0, 2 }, .lacks = lacks_tdp },
 	{ "guest maps other code", guest_remap_code, map_ptes, .rings = { 0, 1 }, .decodes = 1,
 	  SCENE_LOG(SCENE_VALUE) },
+	{ "doorbell's page becomes accessed and dirty again", guest_clean_bell_page,
+	  map_bell_pte, .rings = { 1 }, SCENE_LOG(SCENE_VALUE, GPTE_ACCESSED | GPTE_DIRTY) },
 	{ "guest writes to the page of the code", guest_make_dirty, put_code_in_second_page,
 	  .rings = { 1 }, .decode = DECODE_NEVER, SCENE_LOG(SCENE_VALUE) },
 	{ "guest switches to page tables with other code", guest_switch_cr3, make_other_tables,

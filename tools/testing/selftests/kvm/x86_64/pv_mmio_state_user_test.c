@@ -55,7 +55,7 @@ static void map_user(struct scene *s)
 static void map_user_read_only(struct scene *s)
 {
 	map_user(s);
-	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~PTE_WRITABLE_MASK;
+	*scene_pte(s, ALIAS_GVA, PG_LEVEL_4K) &= ~GPTE_WRITABLE;
 }
 
 static void map_user_with_key(struct scene *s)

@@ -30,16 +30,12 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static void do_nothing(int sig)
-{
-}
-
 static void *disturb(void *arg)
 {
 	struct stress_disturber *d = arg;
-	struct guest_random_state rng;
+	struct kvm_random_state rng;
 
-	rng = new_guest_random_state(d->stress->seed ^ (0x100 << (d - stress_disturbers)));
+	rng = new_kvm_random_state(d->stress->seed ^ (0x100 << (d - stress_disturbers)));
 	while (!READ_ONCE(d->stress->stop)) {
 		d->step(d->stress, &rng);
 		WRITE_ONCE(d->steps, d->steps + 1);
@@ -210,7 +206,6 @@ static void parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct sigaction action = { .sa_handler = do_nothing };
 	u32 i;
 
 	parse_options(argc, argv);
@@ -219,7 +214,7 @@ int main(int argc, char **argv)
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_HC_MMIO_WRITE));
 	ksft_set_plan(NR_STRESS_BELLS + 7);
 	printf("# seed %#x\n", stress.seed);
-	sigaction(SIGUSR1, &action, NULL);
+	interrupt_runs_with(SIGUSR1);
 	alarm(seconds + EXTRA_SECONDS);
 
 	stress_create(&stress);

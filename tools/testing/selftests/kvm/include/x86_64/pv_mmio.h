@@ -10,6 +10,7 @@
 
 #include "kvm_util.h"
 #include "processor.h"
+#include "pv_mmio_compat.h"
 #include "kselftest.h"
 
 #define X86_FEATURE_KVM_PV_MMIO \
@@ -40,6 +41,8 @@ static inline const char *hypercall_insn(void)
 	return host_cpu_is_amd ? "\x0f\x01\xd9" : "\x0f\x01\xc1";
 }
 
+/* From now on, this signal makes KVM_RUN fail with EINTR, and has no other effect. */
+void interrupt_runs_with(int sig);
 /* Between these two, KVM_RUN fails with EINTR if the guest stays too long. */
 void run_limit_start(void);
 void run_limit_stop(void);
@@ -64,6 +67,17 @@ bool capability_refuses_bad_arguments(struct kvm_vm *vm, u32 cap);
 /* @reported: whether KVM_GET_SUPPORTED_CPUID has the bit of @feature. */
 bool capability_is_offered(struct kvm_vm *vm, u32 cap, struct kvm_x86_cpu_feature feature,
 			   bool reported);
+
+/* Bits of a guest's page table entry. */
+#define GPTE_PRESENT	BIT_ULL(0)
+#define GPTE_WRITABLE	BIT_ULL(1)
+#define GPTE_USER	BIT_ULL(2)
+#define GPTE_ACCESSED	BIT_ULL(5)
+#define GPTE_DIRTY	BIT_ULL(6)
+#define GPTE_LARGE	BIT_ULL(7)
+
+/* The entry of @level for @gva in the library's tables. */
+u64 *vm_pte(struct kvm_vm *vm, u64 gva, int level);
 
 /* For guests in user mode: access to all that is mapped so far; user segments. */
 void vm_allow_user(struct kvm_vm *vm);

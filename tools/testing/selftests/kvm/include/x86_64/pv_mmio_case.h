@@ -15,6 +15,7 @@
 #define CODE_SLOTS_GPA	0xc0003000ul	/* CODE_SLOT_PAGES */
 #define ROM_GPA		0xc0100000ul	/* one page, a read-only memslot */
 #define MMIO_GPA	0xd0000000ul	/* two pages, no memslot */
+#define ALIAS_4M	0xd0400000ul	/* that, by 32-bit tables */
 #define IOAPIC_GPA	0xfec00000ul	/* KVM's own I/O APIC */
 /* All is mapped one to one.  MMIO is mapped again where kernels have it, */
 #define MMIO_HIGH_GVA	0xffff8880d0000000ul
@@ -48,7 +49,8 @@
  * paging, with PAE, with 32-bit page tables; and 16-bit code without paging.
  */
 enum cpu_mode {
-	CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL0_PROTECTED, CPL0_PAE, CPL0_NOT_PAE, CPL0_16BIT,
+	CPL0_64BIT, CPL3_64BIT, CPL0_32BIT, CPL3_32BIT,
+	CPL0_PROTECTED, CPL0_PAE, CPL0_NOT_PAE, CPL3_NOT_PAE, CPL0_16BIT,
 };
 
 /* Was the guest's code decoded, as vCPU statistic insn_emulation tells it? */
@@ -78,6 +80,9 @@ struct access_case {
 	/* If not 0: offset of a RIP-relative displacement, to be filled in for MMIO_GPA. */
 	u8 rip_relative;
 	enum cpu_mode mode;
+	/* Changes what the mode sets, or NULL; and what it sets the base of CS to. */
+	void (*adjust)(struct kvm_sregs *sregs);
+	u64 cs_base;
 	enum decode decode;	/* after the first run */
 	/* After the first run, KVM must count this among the stores that it served. */
 	bool is_served;
@@ -95,6 +100,11 @@ struct access_case {
 #define DONE_PORT	0xf4
 #define DONE_INSN	"\xe6\xf4"	/* out %al,$0xf4 */
 #define DONE_INSN_LEN	2
+
+static inline bool is_user_mode(enum cpu_mode mode)
+{
+	return mode == CPL3_64BIT || mode == CPL3_32BIT || mode == CPL3_NOT_PAE;
+}
 
 #define CODE(bytes)	.code = (bytes), .code_len = sizeof(bytes) - 1
 
@@ -126,6 +136,7 @@ u64 count_decodes(struct case_vm *cvm);
 
 void case_set_width(struct access_case *c, u32 width);
 void case_set_mode(struct case_vm *cvm, enum cpu_mode mode);
+void case_adjust_mode(struct case_vm *cvm, void (*adjust)(struct kvm_sregs *sregs));
 /* The guest's PTE for @gva.  After a change, call case_flush_tlb(). */
 u64 *case_pte(struct case_vm *cvm, u64 gva);
 void case_flush_tlb(struct case_vm *cvm);

@@ -138,6 +138,33 @@ guest_store_fn guest_store_stack, guest_store_code;
 extern const char guest_popf_insn[], guest_popf_end[], guest_sti_end[];
 extern const char guest_movss_end[];
 
+/*
+ * "out" to SCENE_PORT, and the hypercall that does a write to MMIO_GPA: with
+ * @rflags, or in the shadow of sti.
+ */
+#define SCENE_PORT	0x8f0
+void guest_out_popf(u64 rflags, u64 port);
+void guest_out_sti(u64 unused, u64 port);
+void guest_vmcall_popf(u64 rflags, u64 gpa, u64 nr);
+void guest_vmmcall_popf(u64 rflags, u64 gpa, u64 nr);
+void guest_vmcall_sti(u64 unused, u64 gpa, u64 nr);
+void guest_vmmcall_sti(u64 unused, u64 gpa, u64 nr);
+extern const char guest_out_popf_end[], guest_out_sti_end[];
+extern const char guest_vmcall_popf_end[], guest_vmmcall_popf_end[];
+extern const char guest_vmcall_sti_end[], guest_vmmcall_sti_end[];
+static inline const char *lacks_vmcall(void)
+{
+	return host_cpu_is_amd ? "AMD's CPUs have vmmcall" : NULL;
+}
+
+static inline const char *lacks_vmmcall(void)
+{
+	return host_cpu_is_amd ? NULL : "Intel's CPUs have vmcall";
+}
+
+/* Lets them ring the first doorbell, which the store has, too. */
+void scene_offer_other_ways(struct scene *s);
+
 /* Makes the place known.  The host expects exactly this number of rings. */
 static inline void guest_learn(guest_store_fn *store, u64 arg)
 {

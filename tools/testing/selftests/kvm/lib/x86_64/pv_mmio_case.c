@@ -56,7 +56,7 @@ static u64 ignored_rflags(const struct access_case *c)
 /* 16-bit code runs in a segment with a base, so that RIP fits into 16 bits. */
 static u64 rip_in_segment(const struct access_case *c, u64 rip)
 {
-	return c->mode == CPL0_16BIT ? rip - CODE_GPA : rip;
+	return rip - (c->mode == CPL0_16BIT ? CODE_GPA : c->cs_base);
 }
 
 void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip)
@@ -68,7 +68,7 @@ void case_set_regs(struct case_vm *cvm, const struct access_case *c, u64 rip)
 		regs.rsp = cvm->regs.rsp;
 	regs.rflags |= CASE_RFLAGS;
 	/* A run ends with port I/O, so allow that in user mode. */
-	if (c->mode == CPL3_64BIT)
+	if (is_user_mode(c->mode))
 		regs.rflags |= RFLAGS_IOPL;
 	vcpu_regs_set(cvm->vcpu, &regs);
 }
@@ -86,10 +86,10 @@ static void check_regs(struct case_vm *cvm, const struct access_case *c, u64 rip
 	u64 rflags = CASE_RFLAGS | c->rflags_after;
 	struct kvm_regs regs;
 
-	if (c->mode == CPL3_64BIT)
+	if (is_user_mode(c->mode))
 		rflags |= RFLAGS_IOPL;
 	vcpu_regs_get(cvm->vcpu, &regs);
-	case_expect(regs.rip, rip_in_segment(c, rip) + c->code_len + DONE_INSN_LEN, "RIP");
+	check_reg(c, regs.rip, rip_in_segment(c, rip) + c->code_len + DONE_INSN_LEN, "RIP");
 	case_expect(regs.rflags & ~ignored_rflags(c), rflags & ~ignored_rflags(c), "RFLAGS");
 	check_reg(c, regs.rax, c->changes_rax ? c->rax_after : c->regs.rax, "RAX");
 	check_reg(c, regs.rbx, c->regs.rbx, "RBX");
@@ -250,6 +250,8 @@ bool run_case(struct case_vm *cvm, const struct access_case *c)
 
 	case_begin(c->name);
 	case_set_mode(cvm, c->mode);
+	if (c->adjust)
+		case_adjust_mode(cvm, c->adjust);
 	set_bells(cvm, c, 0);
 	run_case_once(cvm, c, rip);
 	check_decodes(cvm, c, rip);

@@ -81,7 +81,7 @@ void index_vm_create(struct index_vm *ivm)
 	ivm->vm = vm_create_with_one_vcpu(&ivm->vcpu, guest_main);
 	vm_enable_cap(ivm->vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
 	virt_pg_map(ivm->vm, INDEX_GPA, INDEX_GPA);
-	ivm->write = addr_gva2hva(ivm->vm, (vm_vaddr_t)&guest_write);
+	ivm->write = addr_gva2hva(ivm->vm, (gva_t)&guest_write);
 	ivm->stats_fd = vcpu_get_stats_fd(ivm->vcpu);
 	ivm->fast_offset = find_vcpu_stat(ivm->stats_fd, "hc_mmio_write_fast");
 	ivm->fast_store_offset = find_vcpu_stat(ivm->stats_fd, "pv_mmio_fast");

@@ -60,7 +60,7 @@ static void make_tables(u64 *table, u64 gpa)
 void l2_create(struct kvm_vm *vm)
 {
 	const size_t size = NR_TABLES * PAGE_SIZE;
-	vm_vaddr_t gva = vm_vaddr_alloc(vm, NR_SETS * size, PAGE_SIZE), cpu;
+	gva_t gva = vm_alloc(vm, NR_SETS * size, PAGE_SIZE), cpu;
 	int i;
 
 	l2_tables.table = (u64 *)gva;

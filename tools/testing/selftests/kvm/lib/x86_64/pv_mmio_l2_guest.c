@@ -167,16 +167,14 @@ void l1_prepare(void (*code)(void))
 	u64 root = l1_root();
 
 	if (l2_tables.is_svm) {
-		generic_svm_setup(l2_tables.cpu, code, rsp);
+		l1_prepare_svm(l2_tables.cpu, code, rsp, root);
 		l1_vmcb()->save.rflags = X86_EFLAGS_FIXED;
-		l1_vmcb()->control.nested_ctl = root ? SVM_NESTED_CTL_NP_ENABLE : 0;
-		l1_vmcb()->control.nested_cr3 = root;
 		return;
 	}
 	((struct vmx_pages *)l2_tables.cpu)->eptp_gpa = root;
 	GUEST_ASSERT(prepare_for_vmx_operation(l2_tables.cpu));
 	GUEST_ASSERT(load_vmcs(l2_tables.cpu));
-	prepare_vmcs(l2_tables.cpu, code, rsp);
+	l1_prepare_vmcs(l2_tables.cpu, code, rsp);
 	/* L2 handles its own page faults.  The library's -1 would send them to L1. */
 	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }

@@ -20,6 +20,13 @@ void scene_set_bell(struct scene *s, int bell, u64 gpa, u32 len, u32 flags)
 	ioeventfd_set(s->vm, s->bells[bell], gpa, len, flags, 0);
 }
 
+void scene_offer_other_ways(struct scene *s)
+{
+	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, 1);
+	vcpu_set_cpuid_feature(s->vcpu, X86_FEATURE_KVM_HC_MMIO_WRITE);
+	scene_set_bell(s, 0, SCENE_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+}
+
 void scene_put_code(struct scene *s, u64 offset, const char *code, size_t len)
 {
 	memcpy(s->code + offset, code, len);
@@ -38,7 +45,7 @@ void scene_tell_values(struct scene *s)
 
 u64 *scene_pte(struct scene *s, u64 gva, int level)
 {
-	return __vm_get_page_table_entry(s->vm, gva, &level);
+	return vm_pte(s->vm, gva, level);
 }
 
 bool scene_has_five_levels(void)
@@ -46,7 +53,6 @@ bool scene_has_five_levels(void)
 	return has_five_levels;
 }
 
-/* The library maps with four levels.  A fifth one refers to them in its first entry. */
 u64 scene_root(struct kvm_vm *vm, u64 gpa)
 {
 	u64 root;
@@ -55,18 +61,25 @@ u64 scene_root(struct kvm_vm *vm, u64 gpa)
 		return gpa;
 
 	root = vm_alloc_page_table(vm);
-	*(u64 *)addr_gpa2hva(vm, root) = gpa | PTE_PRESENT_MASK | PTE_WRITABLE_MASK |
-					 PTE_USER_MASK;
+	*(u64 *)addr_gpa2hva(vm, root) = gpa | GPTE_PRESENT | GPTE_WRITABLE |
+					 GPTE_USER;
 	return root;
 }
 
-static void use_five_levels(struct scene *s)
+/*
+ * Where KVM has five levels, the library may map with four or with five.  All that a
+ * scene maps is in its first table of level 4, so that can be the root, or below one.
+ */
+static void use_levels(struct scene *s)
 {
+	u64 table = addr_hva2gpa(s->vm, vm_pte(s->vm, 0, PG_LEVEL_512G));
 	struct kvm_sregs sregs;
 
 	vcpu_sregs_get(s->vcpu, &sregs);
-	sregs.cr3 = scene_root(s->vm, sregs.cr3);
-	sregs.cr4 |= X86_CR4_LA57;
+	sregs.cr3 = scene_root(s->vm, table);
+	sregs.cr4 &= ~X86_CR4_LA57;
+	if (has_five_levels)
+		sregs.cr4 |= X86_CR4_LA57;
 	vcpu_sregs_set(s->vcpu, &sregs);
 }
 
@@ -105,8 +118,7 @@ static void begin_scene(struct scene *s, const struct scene_case *c, bool featur
 	memset(s, 0, sizeof(*s));
 	s->feature_on = feature_on;
 	s->vm = vm_create_with_one_vcpu(&s->vcpu, c->guest);
-	if (has_five_levels)
-		use_five_levels(s);
+	use_levels(s);
 	vm_enable_cap(s->vm, KVM_CAP_X86_PV_MMIO, feature_on);
 	vm_userspace_mem_region_add(s->vm, VM_MEM_SRC_ANONYMOUS, SCENE_CODE_GPA, SCENE_CODE_SLOT,
 				    SCENE_CODE_PAGES, 0);

@@ -25,7 +25,7 @@ void make_user_page(struct scene *s)
 	vm_install_exception_handler(s->vm, PF_VECTOR, guest_log_fault);
 	virt_pg_map(s->vm, SCENE_USER_GVA, MMIO_GPA);
 	for (level = PG_LEVEL_512G; level >= PG_LEVEL_4K; level--)
-		*scene_pte(s, SCENE_USER_GVA, level) |= PTE_USER_MASK;
+		*scene_pte(s, SCENE_USER_GVA, level) |= GPTE_USER;
 }
 
 const char *lacks_smap(void)

@@ -42,11 +42,8 @@ static void case_vm_map(struct kvm_vm *vm, u64 gva, u64 gpa)
 	int level;
 
 	virt_pg_map(vm, gva, gpa);
-	for (level = PG_LEVEL_512G; level >= PG_LEVEL_4K; level--) {
-		int at = level;
-
-		*__vm_get_page_table_entry(vm, gva, &at) |= PTE_USER_MASK;
-	}
+	for (level = vm_levels(vm); level >= PG_LEVEL_4K; level--)
+		*vm_pte(vm, gva, level) |= GPTE_USER;
 }
 
 static void case_vm_map_all(struct kvm_vm *vm)
@@ -61,9 +58,7 @@ static void case_vm_map_all(struct kvm_vm *vm)
 
 u64 *case_pte(struct case_vm *cvm, u64 gva)
 {
-	int level = PG_LEVEL_4K;
-
-	return __vm_get_page_table_entry(cvm->vm, gva, &level);
+	return vm_pte(cvm->vm, gva, PG_LEVEL_4K);
 }
 
 void case_flush_tlb(struct case_vm *cvm)
@@ -82,7 +77,7 @@ void case_make_supervisor(struct case_vm *cvm, u64 cr4)
 	int i;
 
 	for (i = 0; i < NR_CASE_PAGES; i++)
-		*case_pte(cvm, case_page_gva(i)) &= ~PTE_USER_MASK;
+		*case_pte(cvm, case_page_gva(i)) &= ~GPTE_USER;
 	case_flush_tlb(cvm);
 	cvm->sregs.cr4 |= cr4;
 }

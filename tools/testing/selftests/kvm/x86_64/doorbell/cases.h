@@ -88,6 +88,10 @@ static bool lapic_has_value(struct bench_vm *b)
 #define STORE(name, access, bus, ...) \
 	{ name, access, bus, .regs = { VALUE }, .addr_in = ADDR_RDX, __VA_ARGS__ }
 
+#define CALL_POST(name, who) \
+	{ name, NULL, MMIO, .regs = { KVM_HC_MMIO_WRITE, 0, VALUE, 2 }, .addr_in = ADDR_RBX, \
+	  .needs_hc_mmio_write = true, .checks_result = true, .posts = who }
+
 static const struct bench_case cases[] = {
 	STORE("outw", &access_outw, PORT),
 	STORE("movw", &access_movw, MMIO),
@@ -125,13 +129,16 @@ static const struct bench_case cases[] = {
 	      .posts = POSTS_BY_VMM),
 	STORE("outw_post", &access_outw, PORT, .posts = POSTS_AND_SIGNALS),
 	STORE("outw_post_only", &access_outw, PORT, .posts = POSTS_ONLY),
-	{ "hc_mmio_write_post", NULL, MMIO, .regs = { KVM_HC_MMIO_WRITE, 0, VALUE, 2 },
-	  .addr_in = ADDR_RBX, .needs_hc_mmio_write = true, .checks_result = true,
-	  .posts = POSTS_AND_SIGNALS },
-	{ "hc_mmio_write_post_only", NULL, MMIO, .regs = { KVM_HC_MMIO_WRITE, 0, VALUE, 2 },
-	  .addr_in = ADDR_RBX, .needs_hc_mmio_write = true, .checks_result = true,
-	  .posts = POSTS_ONLY },
+	STORE("outw_post_awake", &access_outw, PORT, .posts = POSTS_AWAKE),
+	STORE("outw_post_asleep", &access_outw, PORT, .posts = POSTS_ASLEEP),
+	{ "outw_post_by_vmm", &access_outw, .regs = { VALUE, .rdx = VMM_PORT },
+	  .exits = EXITS_FOR_OUT, .posts = POSTS_BY_VMM },
+	CALL_POST("hc_mmio_write_post", POSTS_AND_SIGNALS),
+	CALL_POST("hc_mmio_write_post_only", POSTS_ONLY),
+	CALL_POST("hc_mmio_write_post_awake", POSTS_AWAKE),
+	CALL_POST("hc_mmio_write_post_asleep", POSTS_ASLEEP),
 	STORE("l2_movw_post", &access_movw, MMIO, .in_l2 = true, .posts = POSTS_AND_SIGNALS),
+	STORE("l2_movw_post_only", &access_movw, MMIO, .in_l2 = true, .posts = POSTS_ONLY),
 
 	/* Exits that are no doorbell. */
 	{ "out_pic", &access_outb, .regs = { PIC_MASK, .rdx = PIC_PORT },

@@ -47,7 +47,11 @@ static bool serve_exit(struct bench_vm *b, const struct bench_case *c)
 		memcpy(run->mmio.data, &value, sizeof(value));
 		return is_expected_mmio(run, false);
 	case EXITS_FOR_OUT:
-		return is_expected_out(run);
+		if (!is_expected_out(run))
+			return false;
+		if (c->posts == POSTS_BY_VMM)
+			bench_post_by_vmm(b, VALUE);
+		return true;
 	default:
 		return false;
 	}

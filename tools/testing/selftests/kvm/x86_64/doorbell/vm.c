@@ -96,7 +96,7 @@ static void make_spaces(struct bench_vm *b)
 		return;
 	for (i = 0; i < bench_guest.nr_spaces; i++) {
 		gpa = vm_alloc_page_table(b->vm);
-		memcpy(addr_gpa2hva(b->vm, gpa), addr_gpa2hva(b->vm, b->vm->pgd), PAGE_SIZE);
+		memcpy(addr_gpa2hva(b->vm, gpa), addr_gpa2hva(b->vm, vm_root(b->vm)), PAGE_SIZE);
 		bench_guest.cr3[i] = gpa | (options.pcid ? PCID_NO_FLUSH | (i + 1) : 0);
 	}
 	if (options.pcid)

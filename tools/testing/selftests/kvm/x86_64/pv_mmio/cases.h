@@ -147,8 +147,8 @@ static const struct pv_case pv_cases[] = {
 	      .mode = CPL3_64BIT, .name = "store in user mode, relative to RIP"),
 	DECODED_RINGS("\x3e\x89\x02", 4, LOW(4), .name = "store in user mode with a prefix for DS",
 		      .mode = CPL3_64BIT),
-	DECODED_RINGS(STORE4, 4, LOW(4), .name = "32-bit code", .mode = CPL0_32BIT),
-	DECODED_RINGS(STORE4, 4, LOW(4), .name = "protected mode", .mode = CPL0_PROTECTED),
+	RINGS(STORE4, 4, LOW(4), .name = "32-bit code", .mode = CPL0_32BIT),
+	RINGS(STORE4, 4, LOW(4), .name = "protected mode", .mode = CPL0_PROTECTED),
 
 	/* What is at the address, and how wide it is. */
 	DECODED(STORE4, .name = "store across a page", .regs.rdx = FAR_GPA - 3,

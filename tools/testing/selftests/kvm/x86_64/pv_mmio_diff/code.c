@@ -67,6 +67,11 @@ static struct diff_case primer(const struct diff_case *c, int run)
 		plain.f[F_MODE] = M_64_USER;
 		plain.f[F_MAP] = MAP_USER;
 	}
+	/* A place is another one in another mode. */
+	if (!diff_is_64bit(c)) {
+		plain.f[F_MODE] = c->f[F_MODE];
+		plain.f[F_MAP] = c->f[F_MODE] == M_COMPAT_USER ? MAP_USER : MAP_KERNEL;
+	}
 	return plain;
 }
 

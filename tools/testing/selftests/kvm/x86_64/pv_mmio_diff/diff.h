@@ -31,6 +31,7 @@ enum diff_field {
 	F_CODE_HIGH,	/* and so is the code */
 	F_MAP,		/* enum diff_map */
 	F_MODE,		/* enum diff_mode */
+	F_SEGMENTS,	/* enum diff_segments */
 	F_RFLAGS,	/* on top of bit 1 */
 	F_CR,		/* CR_* */
 	F_SHADOW,	/* enum diff_shadow */
@@ -54,6 +55,12 @@ struct diff_case {
 enum diff_page { P_BELL, P_VOID, P_ROM, P_RAM, P_BELL_AGAIN, P_IOAPIC, P_LAPIC, NR_PAGES };
 enum diff_map { MAP_KERNEL, MAP_KERNEL_RO, MAP_USER, MAP_USER_RO, MAP_NONE, NR_MAPS };
 enum diff_mode { M_64_KERNEL, M_64_USER, M_COMPAT_KERNEL, M_COMPAT_USER, M_PAE_KERNEL, NR_MODES };
+/* What is unusual about DS or SS; 64-bit code ignores it. */
+enum diff_segments {
+	SEGMENTS_FLAT, DS_HAS_BASE, SS_HAS_BASE, DS_HAS_LIMIT, SS_HAS_LIMIT, DS_GROWS_DOWN,
+	DS_IS_READ_ONLY, DS_IS_NULL, NR_SEGMENTS
+};
+
 enum diff_other { OTHER_SAME, OTHER_VOID, OTHER_RAM, OTHER_OFFSET, NR_OTHERS };
 /* SHADOW_* are set by KVM_SET_VCPU_EVENTS, INSN_* by an instruction of the guest. */
 enum diff_shadow { SHADOW_NONE, SHADOW_MOV_SS, SHADOW_STI, INSN_STI, INSN_MOV_SS, NR_SHADOWS };
@@ -90,11 +97,16 @@ enum diff_change {
 
 /* Cases are grouped by the first thing that deviates from the plain store. */
 enum diff_kind {
-	K_PLAIN, K_STORE, K_INSN, K_ADDRESS, K_MAP, K_MODE, K_FLAGS, K_SHADOW, K_BREAKPOINT,
-	K_DEBUG, K_EVENT, K_CROSS, K_REWRITE, K_REMAP, K_CR3, K_VMM, K_ALL, NR_KINDS
+	K_PLAIN, K_STORE, K_INSN, K_ADDRESS, K_MAP, K_MODE, K_CODE32, K_FLAGS, K_SHADOW,
+	K_BREAKPOINT, K_DEBUG, K_EVENT, K_CROSS, K_REWRITE, K_REMAP, K_CR3, K_VMM, K_ALL, NR_KINDS
 };
 
 extern const char * const diff_kind_names[NR_KINDS];
+
+/* What an ioeventfd does with the value.  LOST: what is at the address has gone. */
+enum diff_post {
+	POST_NOTHING, POST_SIGNAL, POST_NOBODY, POST_AWAKE, POST_ASLEEP, POST_LOST, POST_LOST_WAKE
+};
 
 /* The doorbells at one of the places in the MMIO page, which are called stations. */
 struct station_bell {
@@ -102,6 +114,7 @@ struct station_bell {
 	u32 at;		/* from the start of the station */
 	u32 len;
 	u32 values;	/* 0: any, else how many DATAMATCH values */
+	enum diff_post posts;
 };
 
 struct station {
@@ -111,11 +124,11 @@ struct station {
 	bool wide;	/* DATAMATCH values have bits that no store of that length has */
 };
 
-#define NR_STATIONS	15
+#define NR_STATIONS	20
 #define STATION_AT_8	12	/* its doorbells are at offset 8 */
 extern const struct station stations[NR_STATIONS];
 
-#define MAX_BELLS_IN_ALL	64
+#define MAX_BELLS_IN_ALL	96
 #define MAX_DIFF_EXITS		8
 
 struct diff_exit {
@@ -126,6 +139,11 @@ struct diff_exit {
 	u64 gpa;
 	u64 data;
 	u64 rip, rflags;	/* as the VMM sees them at the exit */
+};
+
+/* Where a bell posts, with what is on both sides of it. */
+struct diff_slot {
+	u64 before, value, after;
 };
 
 /* How a run ended, if not by an exit. */
@@ -150,6 +168,8 @@ struct diff_result {
 	struct kvm_irqchip ioapic;
 	u64 retired;
 	u64 rings[MAX_BELLS_IN_ALL];
+	u64 post_faults;
+	struct diff_slot slots[MAX_BELLS_IN_ALL];
 };
 
 /* What code.c puts into the guest's memory. */
@@ -177,9 +197,12 @@ struct diff_vm {
 	struct kvm_irqchip ioapic;
 	u32 counter_msr;
 	int stats_fd;
-	off_t decodes_offset, fast_offset, slow_offset;
+	off_t decodes_offset, fast_offset, slow_offset, faults_offset;
 	int epoll_fd;
 	int bell_fds[MAX_BELLS_IN_ALL];
+	struct diff_slot *slots;	/* one for each bell */
+	u32 *words;		/* by enum diff_post */
+	void *lost;		/* a page without access */
 	unsigned int nr_bells, bells_of[NR_STATIONS];
 	u64 loaded;		/* identifies the sregs that the vCPU has */
 	bool is_stale;		/* the guest's handlers may have changed sregs or events */
@@ -193,6 +216,7 @@ struct diff_pair {
 	bool has_counter;	/* of retired instructions, in the guest */
 	bool counted;		/* that counter was seen to count */
 	bool memory_differs;
+	bool posted, post_faulted;	/* some case had such a store */
 	/* From VMs freed so far: decodes saved, stores served in the fast path and elsewhere. */
 	u64 saved, fast, slow;
 };
@@ -263,6 +287,7 @@ u64 diff_gva(const struct diff_case *c);
 u64 *diff_code_pte(struct diff_vm *v, unsigned int page);
 
 /* regs.c */
+bool diff_is_64bit(const struct diff_case *c);
 struct kvm_regs diff_regs(const struct diff_case *c, u64 rip);
 void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space);
 void diff_set_events(struct diff_vm *v, const struct diff_case *c);

@@ -12,6 +12,7 @@ const char * const diff_kind_names[NR_KINDS] = {
 	[K_ADDRESS] = "address",
 	[K_MAP] = "mapping",
 	[K_MODE] = "CPU mode",
+	[K_CODE32] = "32-bit code",
 	[K_FLAGS] = "RFLAGS and control registers",
 	[K_SHADOW] = "interrupt shadow",
 	[K_BREAKPOINT] = "breakpoints of the guest",
@@ -140,6 +141,17 @@ static void draw_mode(u64 *rng, struct diff_case *c)
 		c->f[F_MAP] = MAP_USER;
 }
 
+static void draw_code32(u64 *rng, struct diff_case *c)
+{
+	c->f[F_MODE] = M_COMPAT_KERNEL + below(rng, NR_MODES - M_COMPAT_KERNEL);
+	if (c->f[F_MODE] == M_COMPAT_USER)
+		c->f[F_MAP] = MAP_USER;
+	if (one_in(rng, 2))
+		c->f[F_INSN] = INSN_STORE;
+	if (one_in(rng, 3))
+		c->f[F_SEGMENTS] = 1 + below(rng, NR_SEGMENTS - 1);
+}
+
 static void draw_event(u64 *rng, struct diff_case *c)
 {
 	c->f[F_EVENT] = 1 + below(rng, NR_EVENTS - 1);
@@ -194,6 +206,9 @@ static void deviate(u64 *rng, struct diff_case *c, enum diff_kind kind)
 		break;
 	case K_MODE:
 		draw_mode(rng, c);
+		break;
+	case K_CODE32:
+		draw_code32(rng, c);
 		break;
 	case K_FLAGS:
 		draw_flags(rng, c);
@@ -256,6 +271,11 @@ static bool has_length_0(const struct diff_case *c)
  */
 void diff_make_possible(struct diff_case *c)
 {
+	/* There is nothing at the addresses that others have in the upper half. */
+	if (!diff_is_64bit(c)) {
+		c->f[F_HIGH] = 0;
+		c->f[F_CODE_HIGH] = 0;
+	}
 	if (c->f[F_EVENT] && c->f[F_SHADOW] <= SHADOW_STI)
 		c->f[F_SHADOW] = SHADOW_NONE;
 	if (c->f[F_EVENT] || c->f[F_SHADOW] == SHADOW_STI)

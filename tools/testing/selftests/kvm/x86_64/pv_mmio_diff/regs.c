@@ -5,6 +5,12 @@
 #include "diff.h"
 
 #define DIFF_PCID	0x123
+#define SPOILT_BASE	PAGE_SIZE
+/* The last doorbells are beyond it. */
+#define SPOILT_LIMIT	(DATA_GVA + 8 * STATION_SIZE - 1)
+/* Of kvm_segment.type. */
+#define TYPE_WRITABLE	2
+#define TYPE_DOWN	4
 
 /* Where RBX, RSI and so on point to. */
 static u64 other_address(const struct diff_case *c)
@@ -30,7 +36,7 @@ static bool is_user(const struct diff_case *c)
 	return c->f[F_MODE] == M_64_USER || c->f[F_MODE] == M_COMPAT_USER;
 }
 
-static bool is_64bit(const struct diff_case *c)
+bool diff_is_64bit(const struct diff_case *c)
 {
 	return c->f[F_MODE] == M_64_KERNEL || c->f[F_MODE] == M_64_USER;
 }
@@ -65,21 +71,42 @@ static struct kvm_segment segment(u16 selector, u8 type, bool l)
 	};
 }
 
+/* Such as KVM can't take for the whole address space. */
+static void spoil_segments(struct kvm_sregs *s, enum diff_segments how)
+{
+	struct kvm_segment *segment =
+		how == SS_HAS_BASE || how == SS_HAS_LIMIT ? &s->ss : &s->ds;
+
+	if (how == DS_HAS_BASE || how == SS_HAS_BASE)
+		segment->base = SPOILT_BASE;
+	if (how == DS_HAS_LIMIT || how == SS_HAS_LIMIT)
+		segment->limit = SPOILT_LIMIT;
+	if (how == DS_GROWS_DOWN) {
+		segment->type |= TYPE_DOWN;
+		segment->limit = PAGE_SIZE - 1;
+	}
+	if (how == DS_IS_READ_ONLY)
+		segment->type &= ~TYPE_WRITABLE;
+	if (how == DS_IS_NULL)
+		*segment = (struct kvm_segment) { .unusable = 1 };
+}
+
 static void set_segments(struct kvm_sregs *s, const struct diff_case *c)
 {
 	const bool user = is_user(c);
 	u16 cs;
 
-	if (is_64bit(c))
+	if (diff_is_64bit(c))
 		cs = user ? USER_CS64 : KERNEL_CS64;
 	else
 		cs = user ? USER_CS32 : KERNEL_CS32;
-	s->cs = segment(cs, 11, is_64bit(c));
+	s->cs = segment(cs, 11, diff_is_64bit(c));
 	s->ds = segment(user ? USER_DS : KERNEL_DS, 3, false);
 	s->es = s->ds;
 	s->fs = s->ds;
 	s->gs = s->ds;
 	s->ss = s->ds;
+	spoil_segments(s, c->f[F_SEGMENTS]);
 }
 
 static void set_tables(struct kvm_sregs *s, bool pae)
@@ -123,7 +150,8 @@ static struct kvm_sregs case_sregs(struct diff_vm *v, const struct diff_case *c,
 /* Setting sregs takes long.  Most cases have those of the case before. */
 void diff_set_sregs(struct diff_vm *v, const struct diff_case *c, enum diff_space space)
 {
-	u64 wanted = 1 | c->f[F_MODE] << 8 | c->f[F_CR] << 16 | (u64)space << 24;
+	u64 wanted = 1 | c->f[F_MODE] << 8 | c->f[F_CR] << 16 | (u64)space << 24 |
+		     c->f[F_SEGMENTS] << 32;
 
 	if (!v->is_stale && v->loaded == wanted)
 		return;

@@ -24,6 +24,9 @@ static const struct {
 				     "not present") },
 	[F_MODE] = { "mode", NAMES("64-bit kernel", "64-bit user", "compatibility kernel",
 				   "compatibility user", "PAE kernel") },
+	[F_SEGMENTS] = { "segments", NAMES("flat", "DS has a base", "SS has a base",
+			"DS has a limit", "SS has a limit", "DS grows down",
+			"DS is read-only", "DS is null") },
 	[F_RFLAGS] = { "rflags" },
 	[F_CR] = { "1: no CR0.WP, 2: CR4.SMAP, 4: CR0.AM, 8: CR4.PCIDE" },
 	[F_SHADOW] = { "interrupt shadow", NAMES("none", "mov ss", "sti", "by a sti",
@@ -182,6 +185,8 @@ void diff_print_differences(struct diff_pair *p)
 		print_run(&stock->runs[i], &pv->runs[i], i + 1);
 	for (i = 0; i < MAX_BELLS_IN_ALL; i++)
 		print_if(stock->rings[i], pv->rings[i], 0, "the count of an eventfd");
+	print_if(stock->post_faults, pv->post_faults, 0, "the count of values not posted");
+	print_bytes(&stock->slots, &pv->slots, sizeof(pv->slots), 0, "the slots");
 	print_if(stock->retired, pv->retired, 0, "the count of retired instructions");
 	print_if(stock->sregs.cr2, pv->sregs.cr2, 0, "cr2");
 	print_if(stock->debugregs.dr6, pv->debugregs.dr6, 0, "dr6");

@@ -11,13 +11,10 @@
 #include "diff.h"
 
 #define RAM_SLOT	11
+#define SLOT_BYTE	0x5a
 #define SYNCED		(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 #define TICK_USECONDS	200000
 #define MAX_TICKS	5
-
-static void tick(int signal)
-{
-}
 
 /* A timer gets the vCPU out of KVM_RUN if the guest never exits. */
 static void start_ticking(void)
@@ -25,9 +22,8 @@ static void start_ticking(void)
 	const struct itimerval interval = {
 		.it_value.tv_usec = TICK_USECONDS, .it_interval.tv_usec = TICK_USECONDS,
 	};
-	const struct sigaction action = { .sa_handler = tick };
 
-	sigaction(SIGALRM, &action, NULL);
+	interrupt_runs_with(SIGALRM);
 	setitimer(ITIMER_REAL, &interval, NULL);
 }
 
@@ -57,6 +53,8 @@ void diff_pair_create(struct diff_pair *p)
 	p->fast = before.fast;
 	p->slow = before.slow;
 	p->counted = before.counted;
+	p->posted = before.posted;
+	p->post_faulted = before.post_faulted;
 	diff_vm_create(&p->stock, false);
 	diff_vm_create(&p->pv, true);
 	p->has_counter = enable_counter(&p->stock) && enable_counter(&p->pv);
@@ -198,9 +196,10 @@ static void run_once(struct diff_vm *v, const struct diff_case *c, u64 rip,
 	r->events = run->s.regs.events;
 	/*
 	 * After a refused entry, the event stays in the VMCS until an entry or a
-	 * signal clears it, so no later run can be compared.
+	 * signal clears it, so no later run can be compared.  After a hang, whatever
+	 * caused it may be there still, and later runs would hang, too.
 	 */
-	v->is_broken = r->end == KVM_EXIT_FAIL_ENTRY;
+	v->is_broken = r->end == KVM_EXIT_FAIL_ENTRY || r->end == END_HANGS;
 	v->is_stale = r->end != KVM_EXIT_IO || r->end_detail != END_PORT || c->f[F_EVENT] ||
 		      c->f[F_SHADOW];
 }
@@ -231,6 +230,13 @@ static void take_rings(struct diff_vm *v, u64 *rings)
 		rings[ready[i].data.u32] = eventfd_take(v->bell_fds[ready[i].data.u32]);
 }
 
+/* What ioeventfds have posted since @faults was counted, and that they couldn't. */
+static void take_posts(struct diff_vm *v, u64 faults, struct diff_result *r)
+{
+	r->post_faults = read_vcpu_stat(v->stats_fd, v->faults_offset) - faults;
+	memcpy(r->slots, v->slots, sizeof(r->slots));
+}
+
 /* Devices take system calls to read and reset, so do it only if the case uses them. */
 static void collect_devices(struct diff_vm *v, const struct diff_case *c, struct diff_result *r)
 {
@@ -253,12 +259,14 @@ static void run_in(struct diff_vm *v, const struct diff_case *c, u64 offset, boo
 		   struct diff_result *r)
 {
 	u64 *pte = diff_code_pte(v, offset / PAGE_SIZE), own_pte = *pte;
+	u64 faults = read_vcpu_stat(v->stats_fd, v->faults_offset);
 	struct diff_case step;
 	u64 rip = 0;
 	int i;
 
 	memset(r, 0, sizeof(*r));
 	reset_memory(v);
+	memset(v->slots, SLOT_BYTE, sizeof(r->slots));
 	for (i = 0; i < DIFF_RUNS && !v->is_broken; i++) {
 		step = diff_step(c, i);
 		rip = diff_rip(&step, offset);
@@ -272,6 +280,7 @@ static void run_in(struct diff_vm *v, const struct diff_case *c, u64 offset, boo
 	collect_devices(v, c, r);
 	diff_set_debug(v, c, rip, false);
 	take_rings(v, r->rings);
+	take_posts(v, faults, r);
 	if (counts)
 		r->retired = vcpu_get_msr(v->vcpu, v->counter_msr);
 	act_as_vmm(v, c, false);
@@ -282,6 +291,18 @@ static bool memory_differs(struct diff_pair *p)
 	return memcmp(p->stock.system + PG_STACK * PAGE_SIZE, p->pv.system + PG_STACK * PAGE_SIZE,
 		      (PG_RAM + 1 - PG_STACK) * PAGE_SIZE) ||
 	       memcmp(p->stock.rom, p->pv.rom, PAGE_SIZE);
+}
+
+/* So that a test without any such store can't pass. */
+static void note_posts(struct diff_pair *p)
+{
+	const u8 *byte = (const u8 *)p->pv_result.slots;
+	size_t i;
+
+	for (i = 0; i < sizeof(p->pv_result.slots) && byte[i] == SLOT_BYTE; i++)
+		;
+	p->posted |= i < sizeof(p->pv_result.slots);
+	p->post_faulted |= p->pv_result.post_faults;
 }
 
 bool diff_case_differs(struct diff_pair *p, const struct diff_case *c)
@@ -299,6 +320,7 @@ bool diff_case_differs(struct diff_pair *p, const struct diff_case *c)
 	p->has_counter = p->has_counter && p->stock_result.retired;
 	p->counted |= p->has_counter;
 	p->memory_differs = memory_differs(p);
+	note_posts(p);
 	return p->memory_differs ||
 	       memcmp(&p->stock_result, &p->pv_result, sizeof(p->pv_result));
 }

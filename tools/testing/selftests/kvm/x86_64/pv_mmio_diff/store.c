@@ -19,8 +19,8 @@
 #define REX_W		8
 #define REX_X		2
 #define REX_B		1
-#define REG_RSP		4
-#define REG_RIP		16
+#define NR_RSP		4
+#define NR_RIP		16
 #define RM_DISP32	5
 
 enum { END, OWN_REX, STRAY_REX, OPERAND_SIZE, BAD };
@@ -46,13 +46,15 @@ static void put(struct diff_code *code, u64 value, int size)
 	code->len += size;
 }
 
-/* Returns the REX prefix that takes effect, or 0. */
-static u8 put_prefixes(u64 e, struct diff_code *code)
+/* Returns the REX prefix that takes effect, or 0.  32-bit code has none. */
+static u8 put_prefixes(u64 e, bool is_64bit, struct diff_code *code)
 {
 	const u8 *prefix = prefixes[ENC_PREFIXES(e)];
 	u8 rex = 0;
 
 	for (; *prefix != END; prefix++) {
+		if (!is_64bit && (*prefix == OWN_REX || *prefix == STRAY_REX))
+			continue;
 		rex = *prefix == OWN_REX ? REX | ENC_REX(e) : 0;
 		if (rex)
 			put(code, rex, 1);
@@ -78,7 +80,7 @@ static void put_sib(u64 e, u8 rex, u8 modrm, struct diff_code *code)
 	const u8 sib = ENC_SIB(e), index = (sib >> 3 & 7) + (rex & REX_X ? 8 : 0);
 
 	put(code, sib, 1);
-	if (index != REG_RSP) {
+	if (index != NR_RSP) {
 		code->index = index;
 		code->shift = sib >> 6;
 	}
@@ -90,27 +92,28 @@ static void put_sib(u64 e, u8 rex, u8 modrm, struct diff_code *code)
 /* The displacement of an address with neither base nor index register. */
 static s64 absolute(const struct diff_code *code, u64 target, u64 rip, int rest)
 {
-	return code->base == REG_RIP ? target - (rip + code->len + 4 + rest) : target;
+	return code->base == NR_RIP ? target - (rip + code->len + 4 + rest) : target;
 }
 
 /* @rest: how much of the instruction comes after the address. */
-static void put_address(u64 e, u8 rex, u8 modrm, u64 target, u64 rip, int rest,
+static void put_address(const struct diff_case *c, u8 rex, u8 modrm, u64 rip, int rest,
 			struct diff_code *code)
 {
+	const u64 e = c->f[F_ENCODING];
 	const u8 rm = modrm & 7;
 	int size = displacement_size(modrm, 0);
 
 	code->base = rm + (rex & REX_B ? 8 : 0);
 	code->disp = ENC_DISP(e);
-	if (rm == REG_RSP) {
+	if (rm == NR_RSP) {
 		put_sib(e, rex, modrm, code);
 		size = displacement_size(modrm, ENC_SIB(e));
 	} else if (modrm >> 6 == 0 && rm == RM_DISP32) {
-		code->base = REG_RIP;
+		code->base = diff_is_64bit(c) ? NR_RIP : NO_REG;
 		size = 4;
 	}
-	if (code->base == REG_RIP || (code->base == NO_REG && code->index == NO_REG))
-		code->disp = absolute(code, target, rip, rest);
+	if (code->base == NR_RIP || (code->base == NO_REG && code->index == NO_REG))
+		code->disp = absolute(code, diff_gva(c), rip, rest);
 
 	if (size == 0)
 		code->disp = 0;
@@ -130,16 +133,23 @@ static int immediate_size(const struct diff_code *code, u8 opcode, u8 rex)
 	return !(rex & REX_W) && memchr(code->bytes, 0x66, code->len - 1) ? 2 : 4;
 }
 
+/* A 67 has the next smaller one. */
+static int address_size(const struct diff_code *code, bool is_64bit)
+{
+	return (is_64bit ? 8 : 4) >> !!memchr(code->bytes, 0x67, code->len - 1);
+}
+
 void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code)
 {
-	const u64 e = c->f[F_ENCODING], target = diff_gva(c);
-	const u8 opcode = opcodes[ENC_OPCODE(e)], rex = put_prefixes(e, code);
+	const u64 e = c->f[F_ENCODING];
+	const bool is_64bit = diff_is_64bit(c);
+	const u8 opcode = opcodes[ENC_OPCODE(e)], rex = put_prefixes(e, is_64bit, code);
 	u8 modrm = ENC_MODRM(e);
 	int immediate;
 
 	put(code, opcode, 1);
 	if (opcode == 0xa2 || opcode == 0xa3) {
-		put(code, target, memchr(code->bytes, 0x67, code->len - 1) ? 4 : 8);
+		put(code, diff_gva(c), address_size(code, is_64bit));
 		return;
 	}
 	/* With another reg field, these aren't instructions. */
@@ -150,7 +160,7 @@ void diff_store(const struct diff_case *c, u64 rip, struct diff_code *code)
 	if (modrm >> 6 == 3)
 		code->base = NO_REG;
 	else
-		put_address(e, rex, modrm, target, rip, immediate, code);
+		put_address(c, rex, modrm, rip, immediate, code);
 	put(code, c->f[F_VALUE], immediate);
 }
 

@@ -3,7 +3,9 @@
  * The VM of a differential case: its page tables, descriptors and devices.
  * All of them are there from the start, so that a case need only pick some.
  */
+#include <assert.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
 #include "pv_mmio_case.h"
 #include "diff.h"
@@ -15,6 +17,7 @@
 #define PTE_AD		(BIT_ULL(5) | BIT_ULL(6))
 
 #define BELL(at, len, values)	{ true, at, len, values }
+#define POSTS(len, values, posts)	{ true, 0, len, values, posts }
 
 const struct station stations[NR_STATIONS] = {
 	{ "any value", { BELL(0, 1, 0), BELL(0, 2, 0), BELL(0, 4, 0), BELL(0, 8, 0) } },
@@ -33,6 +36,21 @@ const struct station stations[NR_STATIONS] = {
 	{ "1 byte, 8 bytes of one value", { BELL(0, 1, 0), BELL(0, 8, 1) } },
 	{ "any value at 8", { BELL(8, 1, 0), BELL(8, 2, 0), BELL(8, 4, 0), BELL(8, 8, 0) } },
 	{ "DATAMATCH beyond its length", { BELL(0, 2, 1), BELL(0, 4, 1) }, .wide = true },
+	{ "any value, posted",
+	  { POSTS(1, 0, POST_SIGNAL), POSTS(2, 0, POST_SIGNAL), POSTS(4, 0, POST_SIGNAL),
+	    POSTS(8, 0, POST_SIGNAL) } },
+	{ "DATAMATCH, posted",
+	  { POSTS(1, 1, POST_SIGNAL), POSTS(2, 1, POST_SIGNAL), POSTS(4, 1, POST_SIGNAL),
+	    POSTS(8, 1, POST_SIGNAL) } },
+	{ "any value, posted to nobody",
+	  { POSTS(1, 0, POST_NOBODY), POSTS(2, 0, POST_NOBODY), POSTS(4, 0, POST_NOBODY),
+	    POSTS(8, 0, POST_NOBODY) } },
+	{ "posted to who is awake or asleep",
+	  { POSTS(1, 0, POST_AWAKE), POSTS(2, 0, POST_ASLEEP), POSTS(4, 0, POST_AWAKE),
+	    POSTS(8, 0, POST_ASLEEP) } },
+	{ "posted to where nothing is",
+	  { POSTS(1, 0, POST_LOST), POSTS(2, 0, POST_LOST_WAKE), POSTS(4, 1, POST_LOST),
+	    POSTS(8, 0, POST_LOST_WAKE) } },
 	/* These are at the page's last bytes, see station_gpa(). */
 	{ "end of the page", { BELL(0, 8, 0), BELL(4, 4, 0), BELL(6, 2, 0), BELL(7, 1, 0) } },
 };
@@ -66,6 +84,32 @@ static void create_shadowed_bells(struct diff_vm *v)
 	ioeventfd_set(v->vm, v->bell_fds[v->nr_bells++], DIFF_MMIO_GPA + PAGE_SIZE - 2, 4, 0, 0);
 }
 
+static u64 wake_addr(struct diff_vm *v, enum diff_post posts)
+{
+	return posts == POST_LOST_WAKE ? (u64)v->lost : (u64)&v->words[posts];
+}
+
+static void set_bell(struct diff_vm *v, unsigned int station, const struct station_bell *bell,
+		     unsigned int nr, u32 value, u32 flags)
+{
+	const bool wakes = bell->posts == POST_AWAKE || bell->posts == POST_ASLEEP ||
+			   bell->posts == POST_LOST_WAKE;
+	const u64 mask = WIDTH_MASK(stations[station].wide ? 8 : bell->len ?: 8);
+	struct kvm_ioeventfd_post args = {
+		.datamatch = (DIFF_VALUE + value) & mask,
+		.addr = station_gpa(station) + bell->at,
+		.len = bell->len,
+		.fd = bell->posts == POST_NOBODY ? -1 : v->bell_fds[nr],
+		.flags = flags | (bell->values ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
+	};
+
+	if (bell->posts)
+		args.flags |= KVM_IOEVENTFD_FLAG_POST | (wakes ? KVM_IOEVENTFD_FLAG_WAKE : 0);
+	args.post_addr = bell->posts == POST_LOST ? (u64)v->lost : (u64)&v->slots[nr].value;
+	args.wake_addr = wake_addr(v, bell->posts);
+	vm_ioctl(v->vm, KVM_IOEVENTFD, (struct kvm_ioeventfd *)&args);
+}
+
 static unsigned int set_bells(struct diff_vm *v, unsigned int station, unsigned int first,
 			      u32 flags)
 {
@@ -77,11 +121,7 @@ static unsigned int set_bells(struct diff_vm *v, unsigned int station, unsigned 
 		if (!bell->used)
 			break;
 		for (value = 0; value < max_t(u32, bell->values, 1); value++)
-			ioeventfd_set(v->vm, v->bell_fds[first++], station_gpa(station) + bell->at,
-				      bell->len,
-				      flags | (bell->values ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
-				      (DIFF_VALUE + value) &
-				      WIDTH_MASK(stations[station].wide ? 8 : bell->len ?: 8));
+			set_bell(v, station, bell, first++, value, flags);
 	}
 	return first;
 }
@@ -93,6 +133,33 @@ void diff_vm_bell(struct diff_vm *v, unsigned int station, bool on)
 	for (i = 0; i < station; i++)
 		first += v->bells_of[i];
 	set_bells(v, station, first, on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static void *map_page(int protection)
+{
+	void *page = mmap(NULL, PAGE_SIZE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	TEST_ASSERT(page != MAP_FAILED, "mmap() must succeed, errno %d", errno);
+	return page;
+}
+
+/* Both VMs' slots lie in the same process. */
+static void create_slots(struct diff_vm *v)
+{
+	static_assert(sizeof(struct diff_slot) * MAX_BELLS_IN_ALL <= PAGE_SIZE,
+		      "all slots must fit into their page");
+
+	v->slots = map_page(PROT_READ | PROT_WRITE);
+	v->words = map_page(PROT_READ | PROT_WRITE);
+	v->lost = map_page(PROT_NONE);
+	v->words[POST_ASLEEP] = 1;
+}
+
+static void free_slots(struct diff_vm *v)
+{
+	munmap(v->slots, PAGE_SIZE);
+	munmap(v->words, PAGE_SIZE);
+	munmap(v->lost, PAGE_SIZE);
 }
 
 static void create_devices(struct diff_vm *v)
@@ -273,12 +340,14 @@ void diff_vm_create(struct diff_vm *v, bool pv)
 	v->vm = vm_create_with_one_vcpu(&v->vcpu, NULL);
 	vm_enable_cap(v->vm, KVM_CAP_X86_PV_MMIO, pv);
 	create_memory(v);
+	create_slots(v);
 	create_devices(v);
 	v->ring = (void *)v->vcpu->run + vm_check_cap(v->vm, KVM_CAP_COALESCED_MMIO) * PAGE_SIZE;
 	v->stats_fd = vcpu_get_stats_fd(v->vcpu);
 	v->decodes_offset = find_vcpu_stat(v->stats_fd, "insn_emulation");
 	v->fast_offset = find_vcpu_stat(v->stats_fd, "pv_mmio_fast");
 	v->slow_offset = find_vcpu_stat(v->stats_fd, "pv_mmio_slow");
+	v->faults_offset = find_vcpu_stat(v->stats_fd, "ioeventfd_post_faults");
 	vcpu_sregs_get(v->vcpu, &v->sregs);
 	vcpu_events_get(v->vcpu, &v->events);
 	vcpu_debugregs_get(v->vcpu, &v->debugregs);
@@ -297,4 +366,5 @@ void diff_vm_free(struct diff_vm *v)
 	close(v->epoll_fd);
 	close(v->stats_fd);
 	kvm_vm_free(v->vm);
+	free_slots(v);
 }

@@ -5,8 +5,8 @@
  */
 #include "insn.h"
 
-#define REG_RSP		4
-#define REG_RIP		16
+#define NR_RSP		4
+#define NR_RIP		16
 #define NO_REG		(-1)
 
 #define REX_B		BIT(0)
@@ -141,7 +141,7 @@ static bool has_no_base(const struct form *f)
 static int base_of(const struct form *f)
 {
 	if (has_no_base(f))
-		return has_sib(f) || is_absolute(f->opcode) ? NO_REG : REG_RIP;
+		return has_sib(f) || is_absolute(f->opcode) ? NO_REG : NR_RIP;
 	return (has_sib(f) ? f->sib & 7 : f->rm) + (f->rex & REX_B ? 8 : 0);
 }
 
@@ -200,7 +200,7 @@ static u64 set_address(const struct form *f, struct insn_case *c, u64 next)
 	int base = base_of(f), index = index_of(f), shift = f->sib >> 6;
 	u64 target = c->gpa - segment_base(f), disp = any_displacement(f);
 
-	if (base == REG_RIP)
+	if (base == NR_RIP)
 		return target - next;
 	if (base == NO_REG && index == NO_REG)
 		return target;
@@ -281,8 +281,8 @@ static void set_loaded(const struct form *f, struct insn_case *c)
 static bool is_served(const struct form *f)
 {
 	return strspn(f->prefixes, "\x66") == strlen(f->prefixes) && !is_xchg(f->opcode) &&
-	       !is_high_byte(f) && base_of(f) != REG_RSP &&
-	       (is_immediate(f->opcode) || source_of(f) != REG_RSP);
+	       !is_high_byte(f) && base_of(f) != NR_RSP &&
+	       (is_immediate(f->opcode) || source_of(f) != NR_RSP);
 }
 
 static void set_regs(struct kvm_regs *regs, u64 rip)
@@ -290,7 +290,7 @@ static void set_regs(struct kvm_regs *regs, u64 rip)
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		if (i != REG_RSP)
+		if (i != NR_RSP)
 			*reg_of(regs, i) = 0x0123456789abcdef * (2 * i + 1);
 	}
 	regs->rip = rip;
@@ -322,7 +322,7 @@ bool insn_case_make(const struct insn_group *group, u64 index, u64 rip, bool twi
 	c->loads = is_xchg(f.opcode);
 	c->served = is_served(&f);
 	/* The guest needs its stack. */
-	if (c->faults && base_of(&f) == REG_RSP)
+	if (c->faults && base_of(&f) == NR_RSP)
 		return false;
 
 	set_regs(&c->regs, rip);

@@ -8,7 +8,8 @@
 #include "pv_mmio_l2.h"
 #include "pv_mmio_scene.h"
 
-extern const struct scene_table nested_code_scenes, nested_map_scenes, nested_exit_scenes;
+extern const struct scene_table nested_code_scenes, nested_code32_scenes, nested_map_scenes,
+				nested_exit_scenes;
 
 #define L2_STORE_LEN	2
 

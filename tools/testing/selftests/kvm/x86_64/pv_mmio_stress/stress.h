@@ -136,9 +136,9 @@ static inline bool stress_is_signalled(enum stress_state reg)
 }
 
 /* A number below @n; from high bits, because the generator's low bits repeat soon. */
-static inline u32 stress_random(struct guest_random_state *rng, u32 n)
+static inline u32 stress_random(struct kvm_random_state *rng, u32 n)
 {
-	return (guest_random_u32(rng) >> 16) % n;
+	return (kvm_random_u32(rng) >> 16) % n;
 }
 
 u64 stress_addr(const struct stress_bell *bell, u32 vcpu);
@@ -165,7 +165,7 @@ void stress_check_served(struct stress_thread *t);
 
 struct stress_disturber {
 	const char *name;
-	void (*step)(struct stress *s, struct guest_random_state *rng);
+	void (*step)(struct stress *s, struct kvm_random_state *rng);
 	u32 pause_us;		/* the longest pause between two steps */
 	u64 min_steps;
 	u64 steps;

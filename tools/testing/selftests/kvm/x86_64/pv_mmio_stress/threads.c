@@ -55,7 +55,7 @@ static void note_exit(struct stress_vcpu *me, u64 addr, u64 len, const void *dat
 }
 
 /* Returns false when the guest is done. */
-static bool handle_exit(struct stress *s, struct kvm_vcpu *vcpu, struct guest_random_state *rng)
+static bool handle_exit(struct stress *s, struct kvm_vcpu *vcpu, struct kvm_random_state *rng)
 {
 	struct stress_vcpu *me = &s->shared->vcpus[vcpu->id];
 	struct kvm_run *run = vcpu->run;
@@ -87,9 +87,9 @@ void *stress_run_vcpu(void *arg)
 {
 	struct stress_thread *t = arg;
 	struct stress *s = t->stress;
-	struct guest_random_state rng;
+	struct kvm_random_state rng;
 
-	rng = new_guest_random_state(s->seed + t->vcpu->id);
+	rng = new_kvm_random_state(s->seed + t->vcpu->id);
 	stress_find_served(t);
 	do {
 		while (__vcpu_run(t->vcpu)) {
@@ -103,7 +103,7 @@ void *stress_run_vcpu(void *arg)
 }
 
 /* Prefers a state that the doorbell hasn't met yet. */
-static enum stress_state choose_reg(u32 missing, u32 regs, struct guest_random_state *rng)
+static enum stress_state choose_reg(u32 missing, u32 regs, struct kvm_random_state *rng)
 {
 	enum stress_state reg;
 
@@ -115,7 +115,7 @@ static enum stress_state choose_reg(u32 missing, u32 regs, struct guest_random_s
 	return reg;
 }
 
-static void churn(struct stress *s, struct guest_random_state *rng, u32 parity)
+static void churn(struct stress *s, struct kvm_random_state *rng, u32 parity)
 {
 	u32 i = FIRST_CHURNED + stress_random(rng, NR_CHURNED), missing;
 
@@ -130,12 +130,12 @@ static void churn(struct stress *s, struct guest_random_state *rng, u32 parity)
 }
 
 /* There are two such threads, each for its own doorbells. */
-static void churn_even(struct stress *s, struct guest_random_state *rng)
+static void churn_even(struct stress *s, struct kvm_random_state *rng)
 {
 	churn(s, rng, 0);
 }
 
-static void churn_odd(struct stress *s, struct guest_random_state *rng)
+static void churn_odd(struct stress *s, struct kvm_random_state *rng)
 {
 	churn(s, rng, 1);
 }
@@ -147,7 +147,7 @@ static void set_page(struct stress *s, u32 flags, u64 size, enum stress_state st
 	stress_word_set(&s->shared->page, state);
 }
 
-static void change_memslots(struct stress *s, struct guest_random_state *rng)
+static void change_memslots(struct stress *s, struct kvm_random_state *rng)
 {
 	bool rom = stress_random(rng, 2);
 
@@ -156,7 +156,7 @@ static void change_memslots(struct stress *s, struct guest_random_state *rng)
 	set_page(s, 0, 0, NO_PAGE);
 }
 
-static void toggle_caps(struct stress *s, struct guest_random_state *rng)
+static void toggle_caps(struct stress *s, struct kvm_random_state *rng)
 {
 	bool hypercalls = stress_random(rng, 2), stores = stress_random(rng, 2);
 
@@ -168,13 +168,13 @@ static void toggle_caps(struct stress *s, struct guest_random_state *rng)
 	stress_word_set(&s->shared->hypercalls, hypercalls ? HYPERCALLS_ON : HYPERCALLS_OFF);
 }
 
-static void send_signal(struct stress *s, struct guest_random_state *rng)
+static void send_signal(struct stress *s, struct kvm_random_state *rng)
 {
 	pthread_kill(s->threads[stress_random(rng, STRESS_VCPUS)].thread, SIGUSR1);
 }
 
 /* The other VM shares one of our eventfds, has its own, and one that was closed. */
-static void live_and_die(struct stress *s, struct guest_random_state *rng)
+static void live_and_die(struct stress *s, struct kvm_random_state *rng)
 {
 	int fds[] = { s->bells[0].fd, eventfd_create(), eventfd_create() };
 	struct stress other = {};

@@ -143,7 +143,7 @@ void stress_create(struct stress *s)
 	s->vm = vm_create_with_vcpus(STRESS_VCPUS, guest_stress, s->vcpus);
 	for (vcpu = 0; vcpu < STRESS_VCPUS; vcpu++)
 		vcpu_args_set(s->vcpus[vcpu], 1, (u64)vcpu);
-	s->shared = addr_gva2hva(s->vm, (vm_vaddr_t)&stress_shared);
+	s->shared = addr_gva2hva(s->vm, (gva_t)&stress_shared);
 	virt_pg_map(s->vm, STRESS_GPA, STRESS_GPA);
 	virt_pg_map(s->vm, FICKLE_GPA, FICKLE_GPA);
 	vm_userspace_mem_region_add(s->vm, VM_MEM_SRC_ANONYMOUS, ALIAS_GPA, ALIAS_SLOT, 1, 0);
