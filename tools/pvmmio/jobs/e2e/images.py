@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the lab's machine needs to run a guest of its own, and the guest's initramfs."""
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from pvmmio.console import JobError, step
@@ -12,12 +13,14 @@ QEMU = "/usr/bin/qemu-system-x86_64"
 # The host's own files, at the same place on the lab's machine.
 FIRMWARE = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/linuxboot_dma.bin",
             "/usr/share/qemu/kvmvapic.bin")
+UEFI = ("/usr/share/ovmf/OVMF.fd", "/usr/lib/ipxe/qemu/efi-virtio.rom")
+UEFI_PACKAGES = ("ovmf", "ipxe-qemu")
 LOAD = (HERE / "guest/load.c", HERE / "guest/user.c")
 GUEST_MODULES = ("virtio_net", "virtio_blk", "virtio-rng")
 HOST_MODULES = ("tun", "vhost_net")
 
 
-def libraries(program):
+def libraries(program: str) -> list[str]:
     """The files that PROGRAM is linked with, as ldd tells."""
     run = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     found = [word for line in run.stdout.splitlines() for word in line.split()
@@ -27,9 +30,12 @@ def libraries(program):
     return found
 
 
-def order(modules, wanted, directory):
-    """The names WANTED and all that they need, in the order to load them."""
-    names = []
+def order(modules: dict[str, bytes], wanted: Iterable[str], directory: Path) -> list[str]:
+    """The names WANTED and all that they need, in the order to load them.
+
+    MODULES are the contents by name; DIRECTORY is where they are from, for errors.
+    """
+    names: list[str] = []
     for name in wanted:
         for needed in initramfs.load_order(modules, name, directory):
             if needed not in names:
@@ -37,8 +43,8 @@ def order(modules, wanted, directory):
     return names
 
 
-def modules_of(virtio, wanted):
-    """(file name, contents) for the modules WANTED, and their order as a file."""
+def modules_of(virtio: Path, wanted: Iterable[str]) -> list[tuple[str, bytes]]:
+    """(file name, contents) of the modules WANTED of the folder VIRTIO, and of their order."""
     modules = initramfs.modules_in(virtio)
     names = order(modules, [name.replace("_", "-") for name in wanted], virtio)
     return [(f"{name}.ko", modules[name]) for name in names] + [
@@ -62,6 +68,19 @@ def build_boot(work):
     return program
 
 
+def build_uefi(work):
+    """What UEFI firmware starts, by its calling convention, and without relocations."""
+    program, code = work / "uefi", work / "uefi.o"
+    step("building what UEFI starts", [
+        "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mabi=ms", "-fpic",
+        "-fno-ident", "-fvisibility=hidden", "-fno-stack-protector", "-mno-red-zone",
+        "-fno-asynchronous-unwind-tables", "-c", "-o", str(code), str(HERE / "guest/uefi.c")],
+        work / "uefi.log")
+    step("linking it", ["ld", "-m", "i386pep", "--subsystem", "10", "-e", "efi_main",
+                        "-o", str(program), str(code)], work / "uefi-link.log")
+    return program
+
+
 def build_initramfs(virtio, work):
     """The guest's: our first process, and Debian's modules."""
     path = work / "initramfs"
@@ -80,14 +99,16 @@ def build_initramfs(virtio, work):
     return path
 
 
-def lab_files(built, work):
-    """Options for lab.py that bring all files to the lab's machine."""
+def lab_files(built: Path, work: Path, uefi: bool = False) -> list[str]:
+    """Options for lab.py that bring all files to the lab's machine, also those for UEFI."""
     work.mkdir(parents=True, exist_ok=True)
     virtio = built / "virtio"
-    places = {path: path for path in [QEMU, *libraries(QEMU), *FIRMWARE]}
+    places = {path: Path(path) for path in [QEMU, *libraries(QEMU), *FIRMWARE]}
     places |= {"/e2e/load": build_load(work), "/e2e/boot": build_boot(work),
                "/e2e/initramfs": build_initramfs(virtio, work),
                "/e2e/vmlinuz": built / "vmlinuz", "/e2e/session": HERE / "session"}
+    if uefi:
+        places |= {"/e2e/uefi": build_uefi(work), **{path: Path(path) for path in UEFI}}
     for name, contents in modules_of(virtio, HOST_MODULES):
         (work / name).write_bytes(contents)
         places[f"/e2e/modules/{name}"] = work / name

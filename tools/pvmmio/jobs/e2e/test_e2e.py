@@ -5,6 +5,7 @@ import io
 import unittest
 
 from pvmmio.jobs.e2e import e2e, ways
+from pvmmio.lab.known import MACHINES
 
 KEY = ("patched", "memory", "read")
 MAY, COUNTER = e2e.expected("amd", *KEY[:2])
@@ -47,9 +48,9 @@ class RowTest(unittest.TestCase):
         self.assertIn("only 31", e2e.complaint(row, MAY, COUNTER))
 
     def test_stock_counts_nothing(self):
-        for lab, bells in e2e.EXPECTED.items():
-            for bell in bells:
-                self.assertIsNone(e2e.expected(lab, "stock", bell)[1])
+        for lab in MACHINES:
+            for kvm, bell, _ in e2e.runs(lab):
+                self.assertEqual(e2e.expected(lab, kvm, bell)[1] is None, kvm == "stock")
 
     def test_ports_stay_ports(self):
         self.assertEqual(e2e.expected("amd", "patched", "port"),
@@ -66,19 +67,34 @@ class RowTest(unittest.TestCase):
                          (ways.FAST_UNSEEN, "mmio_doorbell_fast"))
 
     def test_nvme_has_no_length_0(self):
-        for lab in e2e.EXPECTED:
+        for lab in MACHINES:
             self.assertEqual(e2e.expected(lab, "stock", "nvme")[0], ways.DECODED)
             self.assertEqual(e2e.expected(lab, "patched", "nvme"), (ways.FAST, "pv_mmio_fast"))
 
-    def test_bios_is_decoded_on_ours_too(self):
-        self.assertEqual(e2e.expected("amd", "patched", "bios"), (ways.DECODED, None))
-        self.assertEqual(e2e.expected("amd", "patched", "bios-nvme"), (ways.DECODED, None))
-        row = {"bell": "bios", "load": "copy", "ops": 64, "decodes": {"npf": 200}}
-        for count, why in ((64, ""), (63, "only 63")):
-            self.assertIn(why, e2e.complaint(dict(row, doorbells={ways.DECODED: count}),
-                                             ways.DECODED))
-        self.assertIn("went", e2e.complaint(dict(row, doorbells={ways.DECODED: 64, ways.FAST: 3}),
-                                            ways.DECODED))
+    def test_uefi_reads_but_no_doorbell_is_decoded(self):
+        for bell, ops, reads in (("uefi", 64, 2), ("ipxe", 32, 4)):
+            may, counter = e2e.expected("amd", "patched", bell)
+            row = {"bell": bell, "load": "x", "ops": ops, counter: ops, "doorbells": {may: ops},
+                   "decodes": {"npf": ops * (reads + 1) - 1}}
+            self.assertEqual(e2e.complaint(row, may, counter), "")
+            self.assertIn("accesses", e2e.complaint(dict(row, decodes={
+                "npf": ops * (reads + 1)}), may, counter))
+            self.assertIn("went", e2e.complaint(dict(row, doorbells={may: ops, ways.DECODED: 1}),
+                                                may, counter))
+
+    def test_bios_reads_once_for_each_operation(self):
+        self.assertEqual(e2e.expected("amd", "patched", "bios"), (ways.FAST, "pv_mmio_fast"))
+        self.assertEqual(e2e.expected("amd", "patched", "bios-nvme"),
+                         (ways.STORE, "pv_mmio_slow"))
+        row = {"bell": "bios", "load": "copy", "ops": 64, "pv_mmio_fast": 64,
+               "doorbells": {ways.FAST: 64}}
+        self.assertIn("128 accesses", e2e.complaint(dict(row, decodes={"npf": 128}), ways.FAST,
+                                                    "pv_mmio_fast"))
+        self.assertFalse(e2e.complaint(dict(row, decodes={"npf": 127}), ways.FAST,
+                                       "pv_mmio_fast"))
+        self.assertIn("went", e2e.complaint(dict(row, decodes={"npf": 64},
+                                                 doorbells={ways.FAST: 64, ways.DECODED: 3}),
+                                            ways.FAST, "pv_mmio_fast"))
 
 
 class SessionTest(unittest.TestCase):
@@ -115,8 +131,27 @@ class SessionTest(unittest.TestCase):
     def test_each_run_is_judged(self):
         for lab, skipped in (("amd", ()), ("intel", ("bios", "bios-nvme"))):
             wanted = {(kvm, bell, load) for kvm in e2e.KVMS for bell, loads in e2e.LOADS.items()
-                      for load in loads if bell not in skipped}
+                      for load in loads if bell not in (*skipped, *e2e.UEFI)}
             self.assertEqual(set(e2e.runs(lab)), wanted)
+
+    def test_uefi_is_judged_if_asked_for(self):
+        more = set(e2e.runs("amd", uefi=True)) - set(e2e.runs("amd"))
+        self.assertEqual(more, {(kvm, bell, load) for kvm in e2e.KVMS
+                                for bell, load in (("uefi", "copy"), ("ipxe", "udp"))})
+        self.assertEqual(e2e.runs("intel", uefi=True), e2e.runs("intel"))
+
+    def test_machine_that_boots_no_bios_says_why(self):
+        for lab, skipped in (("amd", 0), ("intel", 1)):
+            tally = e2e.Tally()
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                e2e.judge(e2e.Session(tally, lab))
+            self.assertEqual(tally.skipped, skipped)
+            self.assertEqual("a BIOS boots and gets all data right (that takes this machine"
+                             in said.getvalue(), bool(skipped))
+
+    def test_other_tests_are_refused(self):
+        with self.assertRaisesRegex(e2e.JobError, "TESTS=some: there is short, all"):
+            e2e.run([".", ".", "amd", "some"])
 
     def test_skipped_check_says_why(self):
         session, tally = self.read("check SKIP stock: bios: x (why)")
