@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The stick's initramfs: the lab's small system, with both vendors' KVM and USB drivers."""
 import gzip
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,13 +12,16 @@ from pvmmio.lab.known import MACHINES
 
 GUEST = Path(__file__).with_name("guest")
 BUSYBOX = "/bin/busybox"
+# Debian's kernel and drivers, signed: under Secure Boot they run as well.
+SIGNED = "signed"
 # USB, what is stored there, and a keyboard: nothing that reaches a disk of the machine's.
 DRIVERS = ("xhci-pci", "ehci-pci", "ohci-pci", "uhci-hcd", "usb-storage", "uas", "sd-mod", "vfat",
            "nls-cp437", "nls-ascii", "usbhid", "hid-generic")
 
 
-def add_modules(archive, folder, place, wanted, order_name="order"):
-    """The modules WANTED of FOLDER and what they need, and their order as a file."""
+def add_modules(archive: initramfs.Archive, folder: Path, place: str, wanted: Iterable[str],
+                order_name: str = "order") -> None:
+    """Put the modules WANTED of FOLDER to PLACE, with all that they need, and a file ORDER_NAME."""
     modules = initramfs.modules_in(folder)
     names = order(modules, wanted, folder)
     for name in names:
@@ -50,14 +54,17 @@ def add_stick(archive):
     archive.file("lab/with-kvm", Path(initramfs.GUEST, "with-kvm").read_bytes(), 0o755)
 
 
-def write(built, programs, path, level):
-    """Write the initramfs with what is in the folder BUILT, and PROGRAMS in /lab/bin."""
+def write(built: Path, programs: Iterable[Path], path: Path, level: int) -> None:
+    """Write the initramfs with what is in the folder BUILT, and PROGRAMS in /lab/bin.
+
+    LEVEL is gzip's.
+    """
     with gzip.GzipFile(path, "wb", level, mtime=0) as out:
         archive = initramfs.Archive(out)
         initramfs.add_system(archive, SimpleNamespace(busybox=BUSYBOX))
         add_stick(archive)
         add_kvm(archive, built)
-        add_modules(archive, built / "drivers", "lab/drivers", DRIVERS)
+        add_modules(archive, built / SIGNED, "lab/drivers", DRIVERS)
         for program in programs:
             archive.file(f"lab/bin/{program.name}", program.read_bytes(), 0o755)
         archive.finish()

@@ -127,6 +127,8 @@ def figures(results):
 def machine(letter, result):
     facts = result["machine"]
     told = "; ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
+    if "mitigations=off" in facts.get("kernel command line", ""):
+        told += "; without the CPU's mitigations"
     failed = [test["test"] for test in result.get("tests", ())
               if test["verdict"].startswith("FAILED")]
     mark = f" **Our KVM failed there: {', '.join(failed)}.**" if failed else ""

@@ -11,24 +11,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pvmmio.build import more_modules, packages
 from pvmmio.console import JobError, main, say
-from pvmmio.jobs.stick import contents
+from pvmmio.jobs.stick import contents, loader
 from pvmmio.lab import bochs
 
-NEEDED = ("dosfstools", "grub-common", "grub-efi-amd64-bin", "isolinux", "mtools",
-          "syslinux-common", "xorriso")
+NEEDED = ("dosfstools", "isolinux", "mtools", "syslinux-common", "xorriso")
 ISOHYBRID_MBR = "/usr/lib/ISOLINUX/isohdpfx.bin"
 SYSLINUX = "/usr/lib/syslinux/modules/bios"
-GRUB_MODULES = ("part_gpt part_msdos iso9660 fat normal linux search_fs_file serial terminal"
-                " all_video").split()
-# What GRUB has inside: its menu is on whatever has it.
-GRUB_START = "search.file /pv-mmio/grub.cfg root\nset prefix=($root)/pv-mmio\n"
+# Where Debian's signed GRUB looks for its menu, on the medium that it was read from.
+GRUB_MENU = "boot/grub/grub.cfg"
+# The kernel is on the CD's file system, whatever else that medium is.
+GRUB_START = "search.file /pv-mmio/vmlinuz root"
 LABEL = "PVMMIO"
 VOLUME = "PVMMIO_BOOT"
 RESULTS_MIB = 32
+EFI_MIB = 8
 LIMIT_MIB = 150
 
 KERNEL_ARGUMENTS = "console=ttyS0,115200 console=tty0 quiet loglevel=3"
@@ -69,7 +70,7 @@ def isolinux_config(arguments):
 
 def grub_config(arguments):
     """The same for UEFI."""
-    lines = ["serial --unit=0 --speed=115200", "terminal_input console serial",
+    lines = [GRUB_START, "serial --unit=0 --speed=115200", "terminal_input console serial",
              "terminal_output console serial", f"set timeout={MENU_SECONDS}"]
     for title, more in ENTRIES.items():
         lines += [f'menuentry "{title}" {{', f" linux /pv-mmio/vmlinuz {arguments} {more}",
@@ -81,33 +82,34 @@ def make_tree(tree, built, programs, arguments, level):
     """What the CD's file system holds."""
     (tree / "pv-mmio").mkdir(parents=True)
     (tree / "isolinux").mkdir()
-    shutil.copy(built / "vmlinuz", tree / "pv-mmio")
+    shutil.copy(built / contents.SIGNED / "vmlinuz", tree / "pv-mmio")
     contents.write(built, programs, tree / "pv-mmio/initramfs", level)
     shutil.copy(bochs.ISOLINUX, tree / "isolinux")
     for name in ("ldlinux", "menu", "libutil"):
         shutil.copy(f"{SYSLINUX}/{name}.c32", tree / "isolinux")
     (tree / "isolinux/isolinux.cfg").write_text(isolinux_config(arguments))
-    (tree / "pv-mmio/grub.cfg").write_text(grub_config(arguments))
+    (tree / GRUB_MENU).parent.mkdir(parents=True)
+    (tree / GRUB_MENU).write_text(grub_config(arguments))
 
 
-def make_fat(path, mib, label, files):
-    """A file system of FAT with FILES, as (place, path of the contents)."""
+def make_fat(path: Path, mib: int, label: str, files: Sequence[tuple[str, Path]]) -> None:
+    """Make a file system of FAT with FILES, as (place in it, path of the contents)."""
     with open(path, "wb") as out:
         out.truncate(mib << 20)
     run(["mkfs.vfat", "-n", label, str(path)])
+    # Sorted, each comes after the one that it's in.
+    for folder in sorted({folder for place, _ in files for folder in Path(place).parents
+                          if folder.name}):
+        run(["mmd", "-i", str(path), f"::{folder}"])
     for place, source in files:
-        folders = [str(folder) for folder in reversed(Path(place).parents) if folder.name]
-        for folder in folders:
-            run(["mmd", "-i", str(path), "-D", "s", f"::{folder}"])
         run(["mcopy", "-i", str(path), str(source), f"::{place}"])
 
 
 def make_efi(work):
-    """The partition that UEFI starts from: GRUB."""
-    (work / "grub.start").write_text(GRUB_START)
-    run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/pv-mmio", "-c", str(work / "grub.start"),
-         "-o", str(work / "grub.efi"), *GRUB_MODULES])
-    make_fat(work / "efi", 4, "PVMMIO_EFI", [("EFI/BOOT/BOOTX64.EFI", work / "grub.efi")])
+    """The partition that UEFI starts from."""
+    parts = [(f"EFI/BOOT/{name}", path) for name, path in loader.fetch().items()]
+    make_fat(work / "efi", EFI_MIB, "PVMMIO_EFI",
+             [*parts, (GRUB_MENU, work / "tree" / GRUB_MENU)])
 
 
 def make_results(work):
@@ -127,8 +129,9 @@ def join(work, image):
          str(work / "tree")])
 
 
-def make(built, image, programs, arguments=KERNEL_ARGUMENTS, level=6):
-    """The image IMAGE with PROGRAMS; LEVEL is gzip's, for what it holds."""
+def make(built: Path, image: Path, programs: Iterable[Path], arguments: str = KERNEL_ARGUMENTS,
+         level: int = 6) -> None:
+    """Make IMAGE with PROGRAMS, and ARGUMENTS for its kernel; LEVEL is gzip's."""
     image.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=image.parent) as tmp:
         work = Path(tmp)
@@ -146,7 +149,7 @@ def programs_of(built):
 def prepare(built):
     """Have what an image is made of, besides what was built."""
     packages.install(NEEDED)
-    more_modules.fetch(built, "drivers", contents.DRIVERS)
+    more_modules.fetch(built, contents.SIGNED, contents.DRIVERS, signed=True)
 
 
 def image_job(argv):

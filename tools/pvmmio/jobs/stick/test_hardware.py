@@ -63,13 +63,26 @@ class HardwareTest(unittest.TestCase):
         self.assertIn("A\n    CPU Some(R) CPU 9; hypervisor no.\n", text)
         self.assertIn("<svg", (self.folder / hardware.PICTURE).read_text())
 
+    def test_what_the_host_measured_is_a_machine_too(self):
+        rows = [[{**row(kvm, "outw", 1, median), "lab": "host"}]
+                for kvm, median in (("stock", 900), ("patched", 300))]
+        for some in rows:
+            some[0].pop("round")
+        facts = {"CPU": "Own"}
+        merged = host.merge(host.merge({}, facts, rows[0], []), facts, rows[1], [])
+        self.assertEqual([some["round"] for some in merged["rows"]], [1, 1])
+        text = self.page(self.file(merged, "host.json"))
+        self.assertRegex(text, r"(?m)^    outw .* 900 +300 +0\.33$")
+
     def test_another_comes_beside_it(self):
         self.page(self.file(RESULT))
-        other = {**RESULT, "machine": {"CPU": "Other"},
+        other = {**RESULT, "machine": {"CPU": "Other",
+                                       "kernel command line": "x mitigations=off"},
                  "tests": [{"test": "a_test", "verdict": "FAILED: status 1"}]}
         text = self.page(self.file(other))
         self.assertRegex(text, r"(?m)^    outw .* 800 +400 +0\.50 +800 +400 +0\.50$")
-        self.assertIn("A\n    CPU Other. **Our KVM failed there: a_test.**\n", text)
+        self.assertIn("A\n    CPU Other; without the CPU's mitigations. **Our KVM failed there:"
+                      " a_test.**\n", text)
 
     def test_bad_files(self):
         refused = {**RESULT, "rows": [], "refused": ["can't measure that"]}
