@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What doorbells cost, and the page about it."""
+"""This job measures what doorbells cost, and writes the page about it."""

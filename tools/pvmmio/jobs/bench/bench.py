@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measure every doorbell, stock beside patched, and print the seed's table and more.
+"""Measure every doorbell, stock beside patched, and print it beside the figures of 2013.
 
 usage: bench.py BUILT RESULTS [LAB]
        bench.py --host
@@ -12,15 +12,18 @@ Writes RESULTS/bench.json, a list of objects
   {"lab", "kernel", "kvm": "stock"|"patched", "case", "ioeventfds", "min",
    "median", "p99", "samples", "unit", "layout": "spread"|"same", "address_spaces",
    "pcid", "places", "tree"}
-where "tree" names the sources, see origin.py, and a case that ends in _listener or
-_wake had a thread asleep on the eventfd.  The guest rang in turn from so many
+where "tree" names the sources, see origin.py; a case that ends in _listener or
+_wake had a thread asleep on the eventfd, and one that begins with device_ a device
+in a process of its own.  The guest rang in turn from so many
 "address_spaces" (1 unless told), each with a PCID if "pcid" (false unless told), and
-from so many "places" with the same code (1 unless told).  And RESULTS/scale.json, a
+from so many "places" with the same code (1 unless told).  Where the CPU counts them,
+"core_cycles" and "instructions" are the means of a doorbell.  And RESULTS/scale.json, a
 list of objects
   {"lab", "kernel", "kvm", "operation": "register"|"remove", "case", "layout",
    "ioeventfds", "ringing_vcpus", "total", "per_operation", "unit", "zones",
    "at_once"}
-where "zones" is there for zones of coalesced MMIO only, and 0 by default: that
+where "operation" is "create" for a VM's first vCPU after that many were registered,
+"zones" is there for zones of coalesced MMIO only, and 0 by default: that
 many came or went beside ioeventfds that stayed.  If "at_once" (false unless told),
 all came or went in one call.
 For LAB host, both have the KVMs that were loaded one after the other on this machine,
@@ -39,18 +42,18 @@ from pvmmio.jobs.bench import origin, table
 from pvmmio.jobs.bench.progress import Progress
 from pvmmio.jobs.stick import host
 from pvmmio.lab import fleet
-from pvmmio.lab.known import MACHINES
+from pvmmio.lab.known import MACHINES, QUICK
 
 KVM_CHECK_EXTENSION = 0xae03
 KVM_CAP_X86_PV_MMIO = 0x70766d01
 SCRIPT = Path(__file__).with_name("in-lab")
-PROGRAMS = ("doorbell_bench", "ioeventfd_scale_bench")
-# The kernel's test library, for each VM; the benchmarks draw no random numbers.
+PROGRAMS = ("doorbell_bench", "doorbell_device_bench", "ioeventfd_scale_bench")
+# The kernel's test library says this for each VM; the benchmarks draw no random numbers.
 LIBRARY_SAYS = "Random seed: "
 
 
 def what_is_special(figure):
-    """What tells a figure from others of its case: how many rang from where, among what."""
+    """Say what tells a FIGURE from others of its case: how many rang from where, among what."""
     said = f", {figure['zones']} zones" if figure.get("zones") else ""
     if figure.get("ringing_vcpus"):
         said += f", while {figure['ringing_vcpus']} vCPUs ring"
@@ -64,7 +67,7 @@ def what_is_special(figure):
 
 
 class Results:
-    """What the benchmark printed, with where and under which KVM it did."""
+    """The results are what the benchmark printed, each with its machine and its KVM."""
 
     def __init__(self, kernel):
         self.kernel = kernel
@@ -115,13 +118,13 @@ def bench_labs(labs, built):
 
 
 def host_kvm():
-    """Which KVM this machine has loaded."""
+    """Say which KVM this machine has loaded."""
     try:
         with open("/dev/kvm", "rb+", buffering=0) as kvm:
             ours = fcntl.ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_PV_MMIO)
     except OSError as error:
         raise JobError(f"LAB=host: /dev/kvm: {error.strerror}; load KVM's modules, as root,"
-                       " or use LAB=amd") from None
+                       f" or use LAB={QUICK}") from None
     return "patched" if ours else "stock"
 
 
@@ -132,7 +135,7 @@ def stream(process, on_line):
 
 
 def bench_host(built):
-    """The figures that it came to, and why there aren't more."""
+    """Return the figures that were measured, and why there aren't more, or nothing."""
     results = Results(os.uname().release)
     this = SimpleNamespace(name="host")
     results.line(this, f"kvm {host_kvm()}")

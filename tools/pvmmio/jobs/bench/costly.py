@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Instructions that hardware charges dearly for, where an emulator counts one for each."""
+"""Some instructions take hardware many cycles, while an emulator counts one for each."""
 import re
 
 KINDS = {
@@ -19,12 +19,12 @@ WORDS = {kind: re.compile(rf"\s({words})\b") for kind, words in KINDS.items()}
 
 
 def kind(instruction):
-    """The kind of a line of disassembly, None for all that are cheap."""
+    """Return the kind of a line of disassembly, or None if that instruction is cheap."""
     return next((name for name, words in WORDS.items() if words.search(instruction)), None)
 
 
 def count(instructions):
-    """How many of them are of each kind."""
+    """Count how many of the lines are of each kind."""
     counts = dict.fromkeys(KINDS, 0)
     for name in filter(None, map(kind, instructions)):
         counts[name] += 1

@@ -11,9 +11,10 @@ SCRIPTS = [Path(__file__).with_name(name) for name in ("in-lab", "profile-in-lab
 
 
 def tree():
-    """A short name for the sources as they are now; each change to one makes another."""
+    """Return a short name for the sources as they are now; each change makes another one."""
     total = hashlib.sha256()
-    paths = [path for parts in overlay.overlay_files(REPO, MEASURED).values() for path in parts]
+    paths = {path for series in overlay.SERIES for parts in
+             overlay.overlay_files(REPO, series, MEASURED).values() for path in parts}
     for path in sorted([*paths, *SCRIPTS]):
         total.update(f"{path.relative_to(REPO)} {overlay.digest([path])}\n".encode())
     return total.hexdigest()[:12]

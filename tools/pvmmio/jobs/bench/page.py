@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page that says what doorbells cost, from the benchmark's and the profile's figures."""
+"""This writes the page that says what doorbells cost, from benchmark and profile."""
 from pvmmio.jobs.bench import profile, table
 
 NAME = "pv-mmio-cost.rst"
@@ -34,7 +34,7 @@ Instructions that take hardware longer than an emulator are counted by kind.
 
 
 def literal(lines):
-    """The table LINES as a literal block, its title as the introduction."""
+    """Return the table LINES as a literal block; the table's title introduces it."""
     title, _, rest = "\n".join(lines).strip().partition("\n\n")
     body = "\n".join("    " + line if line else "" for line in rest.strip().splitlines())
     return f"\n{title}::\n\n{body}\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pictures of what a doorbell costs, and how that grows, from the benchmark's figures.
+"""This draws what a doorbell costs, and how that grows, from the benchmark's figures.
 
 Both panels of a picture have one scale, and say that their machine is emulated: its
 figures are instructions, and those of others have units that don't compare.
@@ -12,7 +12,7 @@ from pvmmio.jobs.bench import table
 from pvmmio.lab.known import MACHINES
 
 LABS = {name: machine.TITLE for name, machine in MACHINES.items()}
-# How a legend calls them.
+# A legend has these names for them.
 WAYS = {
     "outw": "port", "movw": "store, DATAMATCH", "movw_wildcard": "store, length 0",
     "hc_mmio_write": "hypercall", "movw_fast": "fixed instruction",
@@ -54,16 +54,16 @@ def head(rows, title, height):
 
 
 def value_label(place, side, value):
-    """The figure above its bar, or that there is none; SIDE is -1 for the left bar of the pair."""
+    """Return the label above a bar, its figure or "n/a"; SIDE is -1 for the left bar of a pair."""
     known = value != NOT_MEASURED
-    # Beside a higher bar there is room on the other side only.
+    # If the other bar of the pair is higher, there is room on this bar's outer side only.
     where, align = (place - 1 / 6, "center") if side < 0 else (place + 0.03, "left")
     return (f"set label \"{value if known else 'n/a'}\" at first {where:.4f},"
             f"{value if known else 0} {align} offset 0,0.5 font \",10\" front\n")
 
 
 def bars(rows):
-    """One ioeventfd: a pair of bars for each way, stock and patched."""
+    """Draw a pair of bars, stock and patched, for each way to ring one ioeventfd."""
     rows = [row for row in rows if row["ioeventfds"] == 1]
     script = head(rows, "One doorbell, as the guest waits for it", 520)
     script += (f"set yrange [0:{1.1 * max(row['median'] for row in rows):.0f}]\n"
@@ -85,14 +85,14 @@ def bars(rows):
 
 
 def are_close(some, others):
-    """Whether two lines, lists of values, can't be told apart in the picture."""
+    """Say whether two lines, lists of values, can't be told apart in the picture."""
     return all(one == other or (NOT_MEASURED not in (one, other)
                                 and abs(one - other) <= CLOSE * max(one, other))
                for one, other in zip(some, others))
 
 
 def growth_lines(rows, counts):
-    """(ways, KVM, values by number of ioeventfds) of each line that can be told apart."""
+    """Return (ways, KVM, values by number of ioeventfds) of each line that can be told apart."""
     lines = []
     for kvm in COLOURS:
         for case in WAYS:
@@ -109,12 +109,12 @@ def growth_lines(rows, counts):
 
 
 def growth(rows):
-    """A line for each way that was measured among many ioeventfds."""
+    """Draw a line for each way that was measured among many ioeventfds."""
     rows = [row for row in rows if row["layout"] == "spread"]
     counts = sorted({row["ioeventfds"] for row in rows})
     medians = [row["median"] for row in rows]
     script = head(rows, "One doorbell among others, each at its own address", 640)
-    # Each panel has a legend of its own below it, with room for all lines.
+    # Each panel has its own legend below it, where all lines find room.
     script += ("set bmargin 12\nset lmargin 10\nset rmargin 4\nset key at graph -0.1, graph -0.16"
                " top left Left reverse maxcols 1 font \",11\"\nset logscale xy\n"
                f"set yrange [{min(medians) / 1.2:.0f}:{max(medians) * 1.2:.0f}]\n"
@@ -144,14 +144,14 @@ def draw(script, path):
         why = run.stderr.strip().splitlines() or ["it drew nothing"]
         raise JobError(f"gnuplot failed: {why[-1].strip()}")
     partial = path.with_suffix(".partial")
-    # For checkpatch, as the pictures are part of the series.
+    # checkpatch wants this, and the pictures are part of the series.
     partial.write_text(first + newline + TAG + "\n" + BLANKS.sub("", rest))
     partial.rename(path)
     say(f"picture: {path}")
 
 
 def draw_all(rows, folder):
-    """pv-mmio-doorbells.svg and pv-mmio-growth.svg, of the ordinary figures without listeners."""
+    """Draw both pictures into FOLDER, of the ordinary figures without listeners."""
     rows = [row for row in rows if row["case"] in WAYS and table.is_ordinary(row)]
     draw(bars(rows), folder / "pv-mmio-doorbells.svg")
     draw(growth(rows), folder / "pv-mmio-growth.svg")

@@ -4,7 +4,8 @@
 usage: profile.py BUILT RESULTS [LAB]
 
 BUILT is a folder that pvmmio/build/kernel.py made; LAB names emulated machines, all if it
-is left out.  Each machine has one CPU, and logs each instruction that it executes.
+is left out, and "quick" is the one that takes least time.  Each machine has one CPU, and
+logs each instruction that it executes.
 Profiles our modules ("patched").  Writes RESULTS/profile.json, a list of objects
   {"lab", "kernel", "kvm", "case", "total", "functions": [[function, instructions], ...],
    "steps": {step: instructions, ...}, "costly": {kind: instructions, ...}, "tree"}
@@ -24,16 +25,18 @@ from pathlib import Path
 from pvmmio.console import JobError, main, say
 from pvmmio.jobs.bench import costly, origin, table
 from pvmmio.jobs.bench.bench import write_results
-from pvmmio.jobs.bench.steps import Steps
-from pvmmio.jobs.bench.trace import KERNEL, TRACERS
+from pvmmio.jobs.bench.steps import VENDORS, Steps
 from pvmmio.lab import fleet
+from pvmmio.lab.errors import LabError
+from pvmmio.lab.known import MACHINES, QUICK
 
+KERNEL = 0xffff800000000000
 ATTEMPTS = 10
 SYMBOL = re.compile(r"([0-9a-f]{16}) [tTwW] (\S+)")
 
 
 class Symbols:
-    """Names for addresses, from the lines of the guest's /proc/kallsyms."""
+    """Symbols name addresses, by the lines of the guest's /proc/kallsyms."""
 
     def __init__(self):
         self.symbols = []
@@ -47,7 +50,7 @@ class Symbols:
         self.symbols.sort()
 
     def where(self, address):
-        """The function at ADDRESS, and how far into it that is."""
+        """Return the function at ADDRESS, and how far into it that is."""
         index = bisect.bisect_right(self.symbols, (address, "\x7f")) - 1
         if index < 0:
             return hex(address), 0
@@ -56,7 +59,7 @@ class Symbols:
 
 
 def sequences(addresses, symbols, entries):
-    """Lists of addresses, one for each instruction from an exit to the next entry."""
+    """Yield a list of addresses for each exit: its instructions until the next entry."""
     current = []
     for address in addresses:
         if address >= KERNEL:
@@ -68,7 +71,7 @@ def sequences(addresses, symbols, entries):
 
 
 def typical(found, enough):
-    """The sequence of the most common length, if it was seen often enough."""
+    """Return a sequence of the most common length, if that was seen often enough."""
     lengths = collections.Counter(map(len, found)).most_common(1)
     if not lengths or lengths[0][1] < enough:
         return None
@@ -76,7 +79,7 @@ def typical(found, enough):
 
 
 def unpack(packed):
-    """The lines of a file that the lab sent as gzip's output in base64."""
+    """Return the lines of a file that the lab sent as gzip's output in base64."""
     try:
         return gzip.decompress(base64.b64decode("".join(packed))).decode().splitlines()
     except (OSError, EOFError, binascii.Error) as error:
@@ -84,10 +87,12 @@ def unpack(packed):
 
 
 class Profile:
-    """Follows the script in the lab, and traces each case while it runs."""
+    """A profile follows the script in the lab, and traces each case while it runs."""
 
     def __init__(self, lab, work):
         self.lab = lab
+        self.machine = MACHINES[lab]
+        self.entries = VENDORS[self.machine.VENDOR_MODULE].entries
         self.work = work
         self.packed = []
         self.symbols = Symbols()
@@ -103,18 +108,18 @@ class Profile:
             self.packed.append(text)
 
     def start(self):
-        """Before the first case."""
+        """Start the tracer, before the first case."""
         if self.tracer:
             return
         for line in unpack(self.packed):
             self.symbols.add(line)
         self.symbols.sort()
-        self.tracer = TRACERS[self.lab](self.work)
+        self.tracer = self.machine.Tracer(self.work)
 
     def trace(self, case):
         for attempt in range(1, ATTEMPTS + 1):
             found = typical(list(sequences(self.tracer.trace(attempt), self.symbols,
-                                           self.tracer.ENTRIES)), self.tracer.ENOUGH)
+                                           self.entries)), self.tracer.ENOUGH)
             if found:
                 say(f"{self.lab}: patched: {case}: {len(found)} instructions")
                 self.costly[case] = costly.count(self.tracer.disassemble(found))
@@ -132,7 +137,7 @@ class Profile:
 
 
 def render(rows):
-    """A line for each step and each kind that there is, a column for each case."""
+    """Return a table: a line for each step and each kind, a column for each case."""
     def lines(field):
         return [(name, "", *(str(some[field][name] or "-") for some in rows))
                 for name in rows[0][field] if any(some[field][name] for some in rows)]
@@ -146,21 +151,26 @@ def render(rows):
 
 
 def measure(lab, built):
-    """The rows of one machine."""
+    """Return the rows of one machine."""
     script = Path(__file__).with_name("profile-in-lab")
     machine = fleet.Machine(lab, built, script, [built / "tests/doorbell_bench"],
                             ["--monitor", "--append", "nokaslr", "--timeout", "900"], "profile")
     run = Profile(lab, machine.work)
-    machine.run(run.line)
+    try:
+        machine.run(run.line)
+    except LabError as error:
+        raise JobError(f"{lab}: {error}") from error
     if machine.status:
         raise JobError(f"{lab}: the profile ended with status {machine.status}")
     kernel = (built / "release").read_text().strip()
-    return list(run.rows(kernel, Steps(lab, built / "linux/arch/x86/kvm")))
+    return list(run.rows(kernel, Steps(MACHINES[lab].VENDOR_MODULE,
+                                       built / "linux/arch/x86/kvm")))
 
 
 def profile(argv):
     built, folder = Path(argv[0]).resolve(), Path(argv[1]).resolve()
-    labs = fleet.chosen(argv[2] if len(argv) > 2 else "")
+    lab = argv[2] if len(argv) > 2 else ""
+    labs = fleet.chosen(QUICK if lab == "quick" else lab)
     with ThreadPoolExecutor() as pool:
         machines = list(pool.map(measure, labs, [built] * len(labs)))
     write_results(folder / "profile.json", [row for rows in machines for row in rows])

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How far the benchmark is on a machine, and about how long it still takes."""
+"""This says how far the benchmark is on a machine, and about how long it still takes."""
 import time
 
 
 def said(seconds):
-    """SECONDS as people say them; nobody needs them exactly."""
+    """Return SECONDS as people say them; nobody needs them exactly."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 class Progress:
-    """Parts of the benchmark as they begin.
+    """It hears of each part of the benchmark when the part begins.
 
     USUAL has the seconds that each part takes by itself where it was tried; how much
     slower this machine is, the parts that are done tell.

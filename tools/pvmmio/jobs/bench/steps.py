@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which step of a doorbell an instruction belongs to, by the function it was inlined from."""
+"""This finds the step of a doorbell that an instruction belongs to.
+
+The function from which the compiler inlined an instruction tells that.
+"""
 import re
 import subprocess
+from collections import namedtuple
 from pathlib import Path
 
 from pvmmio.console import JobError
 
-# Each of our functions that is a step; what they call is part of it.
+# These functions of ours are steps; what they call is part of a step.
 STEPS = {
     "may it turn": ("svm_may_turn", "vmx_may_turn", "kvm_pv_mmio_may_turn",
+                    "kvm_pv_mmio_may_decide", "kvm_pv_mmio_may_complete",
                     "kvm_pv_mmio_may_reenter",
                     "kvm_pv_mmio_count_turn", "svm_pv_mmio_may_be_doorbell",
                     "vmx_pv_mmio_may_be_doorbell"),
     "state of the CPU": ("svm_pv_mmio_cpu", "vmx_pv_mmio_cpu", "kvm_pv_mmio_is_store",
-                         "kvm_pv_mmio_may_skip", "kvm_pv_mmio_may_skip_access"),
+                         "kvm_pv_mmio_completes_silently"),
     "registers of the hypercall": ("hc_parse", "hc_check", "hc_trace"),
     "turned on": ("kvm_pv_mmio_store_enabled", "kvm_hc_mmio_write_enabled",
                   "kvm_xen_hypercall_enabled", "kvm_hv_hypercall_enabled"),
@@ -32,11 +37,13 @@ STEPS = {
     "complete the instruction": ("kvm_pv_mmio_retire",),
 }
 STEP_OF = {name: step for step, names in STEPS.items() for name in names}
-# Which module has the vendor's code, and which of its functions has steps of ours
-# inside and is the kernel's else.
-VENDORS = {"amd": ("kvm-amd.ko", "svm_vcpu_run"), "intel": ("kvm-intel.ko", "vmx_vcpu_run")}
-OURS = re.compile(r"(svm|vmx)_(store|hc|out|fast_mmio)_fastpath$"
-                  r"|__(svm|vmx)_pv_mmio_(turn|fastpath)$")
+# The CPU vendor's module has one function of the kernel's that has steps of ours inside, the
+# host; each exit begins, and each entry ends, in one of the entries.
+Vendor = namedtuple("Vendor", "host entries")
+VENDORS = {"kvm-amd": Vendor("svm_vcpu_run", ("__svm_vcpu_run",)),
+           "kvm-intel": Vendor("vmx_vcpu_run", ("vmx_vmexit", "__vmx_vcpu_run"))}
+OURS = re.compile(r"(svm|vmx)_(store|assisted_store|hc|out)_turn$"
+                  r"|__(svm|vmx)_pv_mmio_fastpath$")
 REST = "the rest of our code"
 RETURN = "returns, hardened"
 THUNKS = re.compile(r"(srso|retbleed)_|.*_return_thunk$")
@@ -44,7 +51,7 @@ OUTSIDE = "exit and entry, KVM's own"
 
 
 def parse_addr2line(text):
-    """Chains of functions, innermost first, by address, from `addr2line -a -i -f`."""
+    """Return the chain of functions, innermost first, of each address of `addr2line -a -i -f`."""
     chains, chain = {}, []
     lines = text.splitlines()
     index = 0
@@ -59,7 +66,7 @@ def parse_addr2line(text):
 
 
 def start_of(module, function):
-    """Where FUNCTION is in MODULE's .text."""
+    """Return where FUNCTION is in MODULE's .text."""
     done = subprocess.run(["nm", module], capture_output=True, text=True, check=True)
     for line in done.stdout.splitlines():
         value, kind, name = line.rsplit(None, 2) if line[0] != " " else (None, None, None)
@@ -69,11 +76,11 @@ def start_of(module, function):
 
 
 class Steps:
-    """Names the steps in LAB's vendor module in FOLDER, which has debug information."""
+    """Steps are found in the vendor's MODULE in FOLDER, by its debug information."""
 
-    def __init__(self, lab, folder):
-        name, self.host = VENDORS[lab]
-        self.module = Path(folder) / name
+    def __init__(self, module, folder):
+        self.host = VENDORS[module].host
+        self.module = Path(folder) / f"{module}.ko"
         self.chains = {}
 
     def learn(self, function, offsets):
@@ -87,14 +94,14 @@ class Steps:
     def step(self, function, offset):
         if THUNKS.match(function):
             return RETURN
-        # Innermost first: what a step calls may be a step of its own.
+        # The innermost function comes first, as what a step calls may be a step itself.
         for name in [*self.chains.get((function, offset), ()), function]:
             if name in STEP_OF:
                 return STEP_OF[name]
         return REST if OURS.match(function) else OUTSIDE
 
     def count(self, where):
-        """How many instructions of WHERE, a list of (function, offset), are of which step."""
+        """Count the instructions of WHERE, a list of (function, offset), by step."""
         functions = {function for function, _ in where
                      if OURS.match(function) or function == self.host}
         for function in functions:

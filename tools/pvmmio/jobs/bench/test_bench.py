@@ -138,6 +138,31 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(others, r"movw_off +feature turned off, DATAMATCH +100 \(90\) +- +-\n")
         self.assertRegex(others, r"out_pic +out, to KVM's PIC +100 \(90\) +110 \(90\) +1\.100$")
 
+    def test_values_are_beside_what_only_signals(self):
+        lines = [json.dumps({"case": case, **FIGURE, "median": median})
+                 for case, median in (("movw", 100), ("movw_post", 121), ("movw_post_only", 63))]
+        text = table.render(self.results("kvm patched", *lines))
+        self.assertRegex(text, r"movw_post +to the slot, signalled +- +121 \(90\) +\+21\n")
+        self.assertRegex(text, r"movw_post_only +to the slot +- +63 \(90\) +-37\n")
+
+    def test_no_values_without_a_way_to_hand_them_over(self):
+        text = table.render(self.results("kvm stock", *(
+            json.dumps({"case": case, **FIGURE}) for case in ("outw", "out_coalesced"))))
+        self.assertNotIn("where the value goes", text)
+
+    def test_device_has_ring_and_trip(self):
+        lines = [json.dumps({"case": case, **FIGURE, "median": median}) for case, median in
+                 (("device_relayed_ring", 70), ("device_relayed_trip", 90))]
+        text = table.render(self.results("kvm stock", *lines))
+        self.assertRegex(text, r"device_relayed +message by the VMM +70 \(90\) +90 \(90\) +- +-\n")
+
+    def test_first_vcpu_is_no_registration(self):
+        row = {**SCALE, "operation": "create", "case": "first_vcpu", "ioeventfds": 16,
+               "total": 640, "lab": "amd", "kvm": "stock"}
+        text = self.scale_text([row])
+        self.assertRegex(text, r"first vCPU, created after")
+        self.assertRegex(text, r"first_vcpu +spread +stock +640")
+
     def test_no_line_is_longer_than_100_columns(self):
         lines = [json.dumps({"case": case, **FIGURE, "median": 99999, "min": 99999, **some})
                  for case in (*table.CASES, *table.OTHER_STORES, *table.NO_DOORBELLS)
@@ -147,6 +172,13 @@ class BenchTest(unittest.TestCase):
         lines += [json.dumps({"case": case + suffix, **FIGURE, "median": 99999, "min": 99999})
                   for case in ("movw_wildcard", "hc_mmio_write", "l2_movw", "l2_movw_fast")
                   for suffix in ("_listener", "_wake")]
+        lines += [json.dumps({"case": case, **FIGURE, "median": 99999, "min": 99999})
+                  for case in (*(case for case in table.POSTS if "_post" in case),
+                               *(case + suffix for case in table.DEVICES
+                                 for suffix in ("_ring", "_trip")))]
+        lines += [json.dumps({**SCALE, "operation": "create", "case": "first_vcpu",
+                              "ioeventfds": count, "total": 9999999})
+                  for count in (0, 1, 16, 256, 4096)]
         lines += [json.dumps({**SCALE, "case": case, "ioeventfds": count, "zones": zones,
                               "per_operation": 9999999})
                   for case, zones in (("mmio_wildcard", 0), ("zone", 990))

@@ -7,7 +7,9 @@ import unittest
 
 from pvmmio import REPO
 from pvmmio.console import JobError
-from pvmmio.jobs.bench import costly, profile, steps, trace
+from pvmmio.jobs.bench import costly, profile, steps
+from pvmmio.lab import bochs
+from pvmmio.lab.known import MACHINES
 
 SYMBOLS = ("ffffffff81000000 T __svm_vcpu_run", "ffffffff81000100 t handle_exit\t[kvm]",
            "ffffffff81000100 D data", "ffffffff81000200 T signal")
@@ -24,12 +26,12 @@ class TraceTest(unittest.TestCase):
 
     def test_lines(self):
         for lab, line in (("amd", QEMU), ("intel", BOCHS)):
-            tracer = trace.TRACERS[lab].__new__(trace.TRACERS[lab])
+            tracer = MACHINES[lab].Tracer.__new__(MACHINES[lab].Tracer)
             tracer.known = {}
             self.assertEqual(tracer.addresses(["not a trace", line]), [RUN], lab)
 
     def test_bochs_disassembles_what_it_executed(self):
-        tracer = trace.BochsDebugger.__new__(trace.BochsDebugger)
+        tracer = bochs.Tracer.__new__(bochs.Tracer)
         tracer.known = {}
         tracer.addresses([BOCHS])
         self.assertEqual([costly.kind(line) for line in tracer.disassemble([RUN])],
@@ -109,7 +111,7 @@ class CostlyTest(unittest.TestCase):
 
 class StepsTest(unittest.TestCase):
     def setUp(self):
-        self.steps = steps.Steps("amd", "no folder")
+        self.steps = steps.Steps("kvm-amd", "no folder")
         self.steps.chains = {("svm_out_fastpath", 4): ["hash_64", "kvm_ioeventfd_find"],
                              ("svm_out_fastpath", 8): ["svm_out_fastpath"]}
 
@@ -127,7 +129,7 @@ class StepsTest(unittest.TestCase):
             self.assertRegex(source, rf"\b{name}\(")
 
     def test_what_is_no_step(self):
-        self.assertEqual(self.steps.step("svm_out_fastpath", 8), steps.REST)
+        self.assertEqual(self.steps.step("svm_out_turn", 8), steps.REST)
         self.assertEqual(self.steps.step("svm_vcpu_run", 8), steps.OUTSIDE)
         self.assertEqual(self.steps.step("srso_safe_ret", 0), steps.RETURN)
 

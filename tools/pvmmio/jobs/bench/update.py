@@ -16,14 +16,14 @@ from pvmmio.jobs.bench import origin, page, picture, table
 from pvmmio.lab.known import MACHINES
 
 PAGES = "Documentation/virt/kvm/x86"
-# README's rows: how the guest rings, and the case that it is.
+# README has a row for each of these: how the guest rings, and which case that is.
 ROWS = ("movw", "movw_wildcard", "outw", "hc_mmio_write")
 BEGIN = "<!-- figures: written by make update-docs -->\n"
 END = "<!-- end of figures -->\n"
 HEAD = (
     "| case | how the guest rings | 2013, cycles | Intel stock | Intel patched | AMD stock |"
     " AMD patched |\n|---|---|---:|---:|---:|---:|---:|\n")
-# What the page has a table of: a name for it, and which rows of bench.json it takes.
+# The page has a table of each of these: a name, and which rows of bench.json it takes.
 PARTS = {
     "one ioeventfd": lambda row: row["case"] in ROWS and row["ioeventfds"] == 1,
     "many ioeventfds": lambda row: row["ioeventfds"] > 1,
@@ -36,7 +36,7 @@ PARTS = {
 def load(path):
     try:
         rows = json.loads(path.read_text())
-        # This raises an error if it isn't a list of objects.
+        # This raises an error if the file has no list of objects.
         if not [row["lab"] for row in rows]:
             raise ValueError("no rows")
         return rows
@@ -47,7 +47,7 @@ def load(path):
 
 
 def check_origin(path, rows, release):
-    """ROWS are of these sources and of the kernel that is built."""
+    """Refuse ROWS that are of other sources, or of another kernel than is built."""
     for row in rows:
         if row.get("tree") != origin.tree():
             raise JobError(f"{path}: measured with other sources than these; run 'make bench'"
@@ -58,7 +58,7 @@ def check_origin(path, rows, release):
 
 
 def missing(rows, scale, steps):
-    """What a whole run has, and these figures haven't."""
+    """Return what a whole run has, and these figures haven't."""
     for lab in MACHINES:
         for kvm in table.SETS:
             for what, has in PARTS.items():
@@ -73,13 +73,13 @@ def readme_rows(rows):
     found = {(row["lab"], row["kvm"], row["case"]): row["median"] for row in rows
              if row["ioeventfds"] == 1 and table.is_ordinary(row)}
     for case in ROWS:
-        how, seed = table.CASES[case]
+        how, in_2013 = table.CASES[case]
         cells = [str(found.get((lab, kvm, case), "n/a")) for lab in MACHINES for kvm in table.SETS]
-        yield f"| `{case}` | {how} | {' | '.join([str(seed or ''), *cells])} |\n"
+        yield f"| `{case}` | {how} | {' | '.join([str(in_2013 or ''), *cells])} |\n"
 
 
 def listener_line(rows):
-    """What waking a thread adds, in a sentence."""
+    """Return a sentence that says what waking a thread adds."""
     found = {(row["lab"], row["kvm"]): row["median"] for row in rows
              if row["case"] == "movw_listener" and table.is_ordinary(row)}
     cells = [f"{found.get((lab, 'stock'), 'n/a')} on stock and {found.get((lab, 'patched'), 'n/a')}"
@@ -88,7 +88,7 @@ def listener_line(rows):
 
 
 def readme(text, rows):
-    """README's TEXT with the figures of ROWS."""
+    """Return README's TEXT with the figures of ROWS."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
