@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Every job by name; "make help" lists them.
+#
+# Settings are told as in "make test LAB=amd", or in the environment, where other programs
+# may mean something else by these names: there, only jobs that heed a setting look at it.
 
 # Which of Debian's kernels, for all jobs that build: the series, the version
 # ("" is the newest on offer) and the flavour (cloud, generic, rt, or debug and
@@ -9,15 +12,16 @@
 KERNEL ?= 6.12
 KERNEL_VERSION ?=
 FLAVOUR ?= cloud
-# Which machines, for all jobs that boot some: intel, amd, both if empty; for
-# bench also host.
+# Which machine of tools/pvmmio/lab/known.py, for all jobs that boot some, all of them if
+# empty; for bench also host.
 LAB ?=
 # For modules and load, instead: for which kernel, as "uname -r" says it.
 KVER ?= $(shell uname -r)
 # For series: a kernel's source, which is left as it is.
 TREE ?=
-# For regress: which of the kernel's tests: short, all, or names.  For
-# test-debug and test-kcsan: names of ours.
+# For regress: which of the kernel's tests: short, all, or names.  For test,
+# test-debug and test-kcsan: names of ours; test also takes short.  For test-stick:
+# which boots: short, all, or names.  For e2e: short, or all, with UEFI firmware as well.
 TESTS ?=
 # For configs: which configurations: short, all, or names.
 CONFIGS ?=
@@ -34,30 +38,28 @@ FILES ?=
 # For debian13: what make is told there, such as "test LAB=amd".
 JOB ?=
 
+# Where Python finds the package pvmmio, from any folder.
+export PYTHONPATH := $(CURDIR)/tools$(if $(PYTHONPATH),:$(PYTHONPATH))
+
 # Before anything is built, for a setting that no job has, as make takes any:
 SETTINGS := KERNEL KERNEL_VERSION FLAVOUR LAB KVER TREE TESTS CONFIGS TIME CASES SEED FILES PROGRAM \
 	KVM JOB
 $(foreach name,$(filter-out $(SETTINGS) SUDO MAKEFLAGS,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),\
 	$(error $(name)=$($(name)): there is no such setting; there is $(SETTINGS))))
+# as the environment may have any name, but for one that is easily taken for ours;
+$(if $(FLAVOR),$(error FLAVOR=$(FLAVOR): there is no such setting; it is called FLAVOUR))
 # the kernel's build can't be told a path with blanks;
 $(if $(word 2,$(CURDIR)),$(error $(CURDIR): the path of this folder has a blank, which the kernel's\
 	build can't take; move it))
-
-# for a name that nobody knows,
-unknown = $(filter-out $(2),$(1))
-$(if $(call unknown,$(LAB),intel amd host),$(error LAB=$(LAB): no such machine;\
-	there is intel, amd, and for bench host))
-$(if $(word 2,$(LAB)),$(error LAB=$(LAB): that is more than one machine; say one, or none for both))
-$(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(FLAVOUR): no such\
-	flavour; there is cloud, generic, rt, debug, kcsan))
-
-# or for a setting that none of the jobs heeds: $(2) are those that do,
-heeded = $(if $(filter command,$(origin $(1))),$(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,\
-	$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help) takes no $(1); what does is said in Makefile))))
+# or for a setting that none of the jobs heeds: $(2) are those that do.  If it is from the
+# environment, nothing looks at it;
+ignored = $(if $(filter command,$(origin $(1))),$(error $(1)=$($(1)): $(or $(MAKECMDGOALS),help)\
+	takes no $(1); what does is said in Makefile),$(if $(filter environment,$(origin $(1))),\
+	$(eval $(1) :=)))
+heeded = $(if $($(1)),$(if $(filter $(2),$(MAKECMDGOALS)),,$(call ignored,$(1))))
 BUILDS := $(filter-out help packages htmldocs update-docs modules load unload results series deb \
 	debian13 clean,$(MAKECMDGOALS))
-AMD_ONLY := test-debian test-kcsan
 $(call heeded,KERNEL,$(BUILDS))
 $(call heeded,KERNEL_VERSION,$(BUILDS))
 $(call heeded,FLAVOUR,$(filter-out test-debug test-kcsan configs stick test-stick,$(BUILDS)))
@@ -65,7 +67,7 @@ $(call heeded,LAB,$(filter-out build check configs stick test-stick test-series 
 	test-deb,$(BUILDS)))
 $(call heeded,KVER,modules load)
 $(call heeded,TREE,series)
-$(call heeded,TESTS,regress test-debug test-kcsan)
+$(call heeded,TESTS,e2e regress test test-debug test-kcsan test-stick)
 $(call heeded,CONFIGS,configs)
 $(call heeded,TIME,fuzz stress)
 $(call heeded,SEED,fuzz stress)
@@ -74,29 +76,34 @@ $(call heeded,FILES,results)
 $(call heeded,JOB,debian13)
 $(call heeded,PROGRAM,run)
 $(call heeded,KVM,run)
-$(if $(call unknown,$(LAB),amd),$(foreach job,$(filter $(AMD_ONLY),$(MAKECMDGOALS)),\
-	$(error LAB=$(LAB): $(job) is for the AMD machine only)))
-$(if $(filter host,$(LAB)),$(foreach job,$(filter-out bench,$(MAKECMDGOALS)),\
-	$(error LAB=host: that is for bench only)))
 
+# for a machine that there isn't, or that can't take a job: their own files know, and where
+# there is no Python yet, the job looks again;
+quoted = '$(subst ','\'',$(1))'
+MACHINES := PYTHONPATH=$(PYTHONPATH) python3 -m pvmmio.jobs.machines
+REFUSAL := $(if $(LAB),$(shell $(MACHINES) $(call quoted,$(LAB)) $(MAKECMDGOALS) 2>/dev/null))
+$(if $(REFUSAL),$(error $(REFUSAL)))
+# for a name that nobody knows,
+unknown = $(filter-out $(2),$(1))
+$(if $(call unknown,$(FLAVOUR),cloud generic rt debug kcsan),$(error FLAVOUR=$(FLAVOUR): no such\
+	flavour; there is cloud, generic, rt, debug, kcsan))
 $(if $(call unknown,$(KVM),stock patched),$(error KVM=$(KVM): no such modules; there is stock, patched))
 $(if $(filter run,$(MAKECMDGOALS)),$(if $(PROGRAM),,$(error PROGRAM= is empty; say PROGRAM=FILE,\
 	a static program)))
 
 # or for what should be a number; a seed is in hexadecimal, too.
-number = $(if $($(1)),$(if $(shell printf %s '$(subst ','\'',$($(1)))' |\
+number = $(if $($(1)),$(if $(shell printf %s $(call quoted,$($(1))) |\
 	grep -Evx '[1-9][0-9]*|0x[0-9a-f]+'),$(error $(1)=$($(1)): that is not a positive number)))
 $(foreach name,TIME CASES SEED,$(call number,$(name)))
 
 # Names of ours that TESTS may have; those of the kernel's own, regress knows.
 OURS := $(basename $(notdir $(wildcard tools/testing/selftests/kvm/x86_64/*_test.c)))
-$(if $(filter test-debug test-kcsan,$(MAKECMDGOALS)),$(if $(call unknown,$(TESTS),$(OURS)),\
+OURS += $(if $(filter test,$(MAKECMDGOALS)),short)
+$(if $(filter test test-debug test-kcsan,$(MAKECMDGOALS)),$(if $(call unknown,$(TESTS),$(OURS)),\
 	$(error TESTS=$(call unknown,$(TESTS),$(OURS)): no such test; there is $(OURS))))
 
 # Recipes say "exec", as make tells its child only to stop, which else is a shell.
 BUILT := build/$(FLAVOUR)
-# Where Python finds the package pvmmio, from any folder.
-export PYTHONPATH := $(CURDIR)/tools$(if $(PYTHONPATH),:$(PYTHONPATH))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
@@ -117,9 +124,9 @@ packages: ## install the Debian packages that the jobs need
 build: packages ## fetch Debian's kernel, build our KVM and the tests for it
 	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 
-e2e: build ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told
+e2e: build ## a stock guest, a stock QEMU and real I/O on our KVM; LAB=amd if not told, TESTS=short|all
 	@exec python3 -m pvmmio.jobs.e2e.virtio $(BUILT)
-	@exec python3 -m pvmmio.jobs.e2e.e2e $(BUILT) build/results "$(LAB)"
+	@exec python3 -m pvmmio.jobs.e2e.e2e $(BUILT) build/results "$(LAB)" "$(TESTS)"
 
 nested: build ## our KVM in a guest of KVM, whose own guests ring that L1's doorbells
 	@exec python3 -m pvmmio.jobs.nested.nested $(BUILT) build/results "$(LAB)"
@@ -131,7 +138,7 @@ endif
 	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" "$(FLAVOUR)"
 	@exec python3 -m pvmmio.jobs.bench.bench $(BUILT) build/results "$(LAB)"
 ifeq ($(LAB),)
-	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results amd
+	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results quick
 endif
 
 update-docs: packages ## bring what "make bench" measured into README and the reference pages
@@ -140,8 +147,8 @@ update-docs: packages ## bring what "make bench" measured into README and the re
 profile: build ## where a doorbell's instructions go, by step (emulated machines, one CPU)
 	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"
 
-test: build ## run all tests on the emulated machines
-	@exec python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)"
+test: build ## run all tests on the emulated machines, or some of ours; TESTS=short|"NAME..."
+	@exec python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)" $(TESTS)
 
 fuzz: build ## compare random stores with emulated ones; TIME=seconds CASES=n SEED=n
 	@exec python3 -m pvmmio.jobs.fuzz.fuzz $(BUILT) "$(LAB)" "$(TIME)" "$(SEED)" "$(CASES)"
@@ -160,7 +167,7 @@ test-debug: packages ## run all tests on a kernel with KASAN, lockdep, kmemleak;
 
 test-kcsan: packages ## run the tests with several vCPUs on a kernel that looks for data races (AMD, two CPUs)
 	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" kcsan
-	@exec python3 -m pvmmio.jobs.debug.debug build/kcsan amd $(TESTS)
+	@exec python3 -m pvmmio.jobs.debug.debug build/kcsan "$(LAB)" $(TESTS)
 
 test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Debian (emulated AMD machine)
 	@exec python3 -m pvmmio.jobs.debian.boot $(BUILT) "$(KERNEL)" "$(KERNEL_VERSION)"
@@ -168,7 +175,7 @@ test-debian: build ## load and unload, kvm_stat, perf, trace-cmd in a booted Deb
 test-lab: build ## test the lab itself: timeouts, panics, shells (10 minutes)
 	@exec python3 -m pvmmio.jobs.test.units $(BUILT) "$(LAB)"
 
-check: build ## checkpatch, sparse, W=1, shellcheck, pylint, licence tags
+check: build ## checkpatch, sparse, W=1, shellcheck, pylint, mypy, licence tags
 	@exec python3 -m pvmmio.jobs.check.check $(BUILT)
 
 configs: packages ## build KVM with our code in other configurations; CONFIGS=short|all|"NAME..."
@@ -199,8 +206,8 @@ stick: packages ## build an image that measures on any hardware: build/pv-mmio-b
 	@exec python3 -m pvmmio.build.kernel build "$(KERNEL)" "$(KERNEL_VERSION)" generic
 	@exec python3 -m pvmmio.jobs.stick.image build/generic build/pv-mmio-bench.img
 
-test-stick: stick ## boot that image on emulated machines, by BIOS and by UEFI, and read its results
-	@exec python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img
+test-stick: stick ## boot that image on emulated machines, and read its results; TESTS=short|all|"NAME..."
+	@exec python3 -m pvmmio.jobs.stick.boots build/generic build/pv-mmio-bench.img "$(TESTS)"
 
 results: packages ## add what an image measured to the page on hardware, FILES="results.json..."
 	@exec python3 -m pvmmio.jobs.stick.hardware Documentation/virt/kvm/x86 $(FILES)
@@ -212,16 +219,16 @@ test-series: build ## apply these patches one by one to Debian's kernel, and bui
 	@exec python3 -m pvmmio.jobs.series.check $(BUILT) build/series-check
 
 shell: build ## a shell on one machine, LAB=intel or LAB=amd
-	@exec python3 -m pvmmio.lab.lab shell --lab "$(or $(LAB),amd)" --work "build/lab/shell" \
+	@exec python3 -m pvmmio.lab.lab shell $(if $(LAB),--lab "$(LAB)") --work "build/lab/shell" \
 		--kernel $(BUILT)/vmlinuz $(patsubst $(BUILT)/tests/%,--file $(BUILT)/tests/%,\
 		$(wildcard $(BUILT)/tests/*)) \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched
 
 debian13: packages ## run one of these jobs in a Debian 13, JOB="test LAB=amd": build/debian13/
-	@exec python3 -m pvmmio.jobs.debian13.debian13 build/debian13 '$(subst ','\'',$(JOB))'
+	@exec python3 -m pvmmio.jobs.debian13.debian13 build/debian13 $(call quoted,$(JOB))
 
 run: build ## run a static program of yours on one machine, PROGRAM=FILE LAB=intel|amd KVM=stock|patched
-	@exec python3 -m pvmmio.lab.lab run --lab "$(or $(LAB),amd)" --work build/lab/run --timeout 3600 \
+	@exec python3 -m pvmmio.lab.lab run $(if $(LAB),--lab "$(LAB)") --work build/lab/run --timeout 3600 \
 		--kernel $(BUILT)/vmlinuz --file "$(PROGRAM):/lab/program" \
 		--kvm stock=$(BUILT)/kvm/stock --kvm patched=$(BUILT)/kvm/patched \
 		-- with-kvm $(KVM) /lab/program

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Progress and errors, in the same words for every job."""
+"""Every job tells its progress and its errors by this, in the same words."""
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 
 class JobError(Exception):
-    """What went wrong and what to do, in one line."""
+    """Its text says what went wrong and what to do, in one line."""
 
 
-def say(text):
+def say(text: object) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def own_environment():
-    """Ours, without what a make above us says to a make below it, settings included."""
+def own_environment() -> dict[str, str]:
+    """Return our environment without what a make that runs us tells a make below it."""
     settings = re.findall(r"(?<!\\)\s(\w+)=", os.environ.get("MAKEFLAGS", ""))
     return {name: value for name, value in os.environ.items()
             if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", *settings)}
@@ -26,9 +29,9 @@ def own_environment():
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_to_the_end(command, **options):
+def run_to_the_end(command: Sequence[str], **options: Any) -> int:
     """Run COMMAND and return its status; what stops us stops it first."""
-    # Not before there is a process that can be stopped.
+    # A signal has to wait until there is a process that can be stopped.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
     def unblock():
@@ -45,7 +48,7 @@ def run_to_the_end(command, **options):
             unblock()
             return process.wait()
         except BaseException:
-            # make removes what it had half made, tar ends what it had started.
+            # Given time, make removes what it had half made, and tar ends what it had started.
             process.terminate()
             try:
                 process.wait(10)
@@ -54,8 +57,8 @@ def run_to_the_end(command, **options):
             raise
 
 
-def step(what, command, log, cwd=None):
-    """Run COMMAND with its output in the file LOG; tell what and how long."""
+def step(what: str, command: Sequence[str], log: Path, cwd: Path | None = None) -> None:
+    """Run COMMAND with its output in the file LOG; say WHAT it does and how long it took."""
     say(f"{what} (log: {log})")
     start = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -73,19 +76,23 @@ def step(what, command, log, cwd=None):
 
 
 def stop(number, _frame):
-    """As after Ctrl-C, so that nothing is left half made; once, so that it gets to its end."""
+    """Stop as after Ctrl-C, so that nothing is left half made.
+
+    A second signal is ignored, so that this gets to its end.
+    """
     for other in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def main(job, argv, counts=None, usage=""):
+def main(job: Callable[[Any], int], argv: Sequence[str], counts: Container[int] | None = None,
+         usage: str | None = "") -> NoReturn:
     """Run JOB(ARGV) and turn what goes wrong into one line and a status.
 
     How many arguments there may be is in COUNTS, if told; else USAGE is said.
     """
     if counts is not None and len(argv) not in counts:
-        say(usage.strip())
+        say((usage or "").strip())
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs on the lab's machines; what all jobs share, and a folder for each."""
+"""Each job has a folder here; the files beside these folders are what jobs share."""

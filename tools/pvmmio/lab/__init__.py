@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The emulated machines: boot a kernel there and run a command."""
+"""This boots a kernel on an emulated machine, and runs a command there."""

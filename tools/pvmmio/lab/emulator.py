@@ -10,6 +10,8 @@ import sys
 import termios
 import time
 import tty
+from collections.abc import Sequence
+from typing import Any
 
 from pvmmio.lab.errors import LabError, TIMEOUT
 
@@ -81,7 +83,7 @@ class Terminal:
         sys.stdout.flush()
 
     def take_keyboard(self):
-        """Only now, so that Ctrl-C still ends a machine that doesn't get that far."""
+        """Take the keyboard after the prompt has come: until then, Ctrl-C ends the machine."""
         self.inputs = [sys.stdin.fileno()]
         if sys.stdin.isatty():
             self.saved = termios.tcgetattr(sys.stdin)
@@ -98,7 +100,7 @@ class Terminal:
 class Screens:
     """Empties the emulator's terminals, lest a full one block the emulator."""
 
-    # Bochs has its display on a second one, and says on the first where.
+    # Bochs has its display on a second terminal, and says on the first one where that is.
     DISPLAY = re.compile(rb'connected to screen "(/dev/pts/\d+)"\s')
 
     def __init__(self, first):
@@ -106,7 +108,7 @@ class Screens:
         self.said = b""
 
     def drain(self, log):
-        """Whether there was anything: then more may follow at once."""
+        """Read what is there.  Return whether there was anything: then more may follow at once."""
         said = b"".join(iter(lambda: self.read(self.terminals[0], log), b""))
         if len(self.terminals) == 1:
             self.find_display(said)
@@ -146,7 +148,7 @@ def start(argv, work):
     """Starts the emulator on a terminal of its own: Bochs needs one for its display."""
     screen, slave = os.openpty()
     os.set_blocking(screen, False)
-    # Should we be killed outright, the kernel kills the emulator.
+    # If something kills us outright, the kernel kills the emulator.
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *argv], cwd=work, stdin=slave, stdout=slave,
         stderr=slave, start_new_session=True, env={**os.environ, "TERM": "linux"})
@@ -162,7 +164,7 @@ def kill_group(process):
     process.wait()
 
 
-def run(argv, work, timeout, console):
+def run(argv: Sequence[str], work: str, timeout: int | None, console: Any) -> None:
     """Returns when the guest has powered off; CONSOLE is an Output or a Terminal."""
     deadline = time.monotonic() + timeout if timeout else float("inf")
     with open(os.path.join(work, "emulator.log"), "wb", buffering=0) as log:

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from pvmmio.lab.errors import LabError
 from pvmmio.lab.known import MACHINES
@@ -14,18 +16,19 @@ from pvmmio.lab.known import MACHINES
 GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest")
 DIRECTORIES = ("bin", "dev", "proc", "sys", "tmp", "root", "etc")
 LAB_DIRECTORIES = ("lab", "lab/bin", "lab/kvm")
-UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    ".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
 
 
 class Archive:
-    """A cpio archive in the "newc" form, the one the kernel unpacks."""
+    """This writes a cpio archive in the form "newc", which the kernel unpacks."""
 
-    def __init__(self, out):
+    def __init__(self, out: BinaryIO | gzip.GzipFile):
         self.out = out
         self.inode = 0
-        self.known = set()
+        self.known: set[str] = set()
 
-    def _entry(self, name, mode, data=b"", device=(0, 0)):
+    def _entry(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)):
         self.inode += 1
         encoded = name.encode() + b"\0"
         fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(encoded), 0)
@@ -33,28 +36,28 @@ class Archive:
         for part in (header + encoded, data):
             self.out.write(part + b"\0" * (-len(part) % 4))
 
-    def directory(self, name):
-        # The kernel makes no parents: what lies below a missing one is dropped in silence.
+    def directory(self, name: str) -> None:
+        # The kernel makes no parent folders, and silently drops what lies below a missing one.
         if name and name not in self.known:
             self.directory(os.path.dirname(name))
             self.known.add(name)
             self._entry(name, stat.S_IFDIR | 0o755)
 
-    def file(self, name, data, mode):
+    def file(self, name: str, data: bytes, mode: int) -> None:
         self.directory(os.path.dirname(name))
         self._entry(name, stat.S_IFREG | mode, data)
 
-    def symlink(self, name, target):
+    def symlink(self, name: str, target: str) -> None:
         self._entry(name, stat.S_IFLNK | 0o777, target.encode())
 
-    def character_device(self, name, major, minor):
+    def character_device(self, name: str, major: int, minor: int) -> None:
         self._entry(name, stat.S_IFCHR | 0o600, device=(major, minor))
 
-    def finish(self):
+    def finish(self) -> None:
         self._entry("TRAILER!!!", 0)
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> bytes:
     try:
         with open(path, "rb") as source:
             return source.read()
@@ -62,8 +65,8 @@ def read(path):
         raise LabError(f"can't read {path}: {error.strerror}") from error
 
 
-def modules_in(directory):
-    """Returns {module name: contents}; names use '-', as the files do."""
+def modules_in(directory: str | os.PathLike[str]) -> dict[str, bytes]:
+    """Return {module name: contents}; names have "-", as the files have."""
     try:
         entries = sorted(os.listdir(directory))
     except OSError as error:
@@ -77,15 +80,16 @@ def modules_in(directory):
     return found
 
 
-def dependencies(module):
-    """The modules that this one names in its own .modinfo section."""
+def dependencies(module: bytes) -> list[str]:
+    """Return the modules that MODULE needs, by its section .modinfo."""
     match = re.search(rb"\0depends=([^\0]*)\0", module)
     names = match.group(1).decode().split(",") if match else []
     return [name.replace("_", "-") for name in names if name]
 
 
-def load_order(modules, name, directory, needed_by=None):
-    """Lists NAME's dependencies, each after those it needs itself, then NAME."""
+def load_order(modules: Mapping[str, bytes], name: str, directory: str | os.PathLike[str],
+               needed_by: str | None = None) -> list[str]:
+    """List what NAME depends on, each after what it needs itself, and then NAME."""
     if name not in modules:
         reason = f"{needed_by}.ko needs it" if needed_by else "there is no KVM without it"
         raise LabError(f"--kvm: {directory} holds no {name}.ko, and {reason}: copy it there")
@@ -106,7 +110,7 @@ def add_kvm_set(archive, lab, set_name, directory):
 
 
 def add_system(archive, options):
-    """The small system that the lab boots where it is given none."""
+    """Add the small system that the lab boots if it is given none."""
     for name in DIRECTORIES:
         archive.directory(name)
     # The kernel opens the console before /init can mount anything on /dev.
@@ -119,7 +123,7 @@ def add_system(archive, options):
 def add_lab(archive, options):
     for name in LAB_DIRECTORIES:
         archive.directory(name)
-    for name in ("checks", "session", "tests", "with-kvm"):
+    for name in ("checks", "cpu", "session", "tests", "with-kvm"):
         archive.file(f"lab/{name}", read(os.path.join(GUEST, name)), 0o755)
     if options.command:
         archive.file("lab/command", ("exec " + shlex.join(options.command) + "\n").encode(), 0o644)
@@ -132,8 +136,8 @@ def add_lab(archive, options):
         archive.file(destination.lstrip("/"), read(source), mode)
 
 
-def build(options, path):
-    """Writes the initramfs; a file called PATH is always a whole one."""
+def build(options: Any, path: str) -> None:
+    """Write the initramfs; a file called PATH is always a whole one."""
     partial = path + ".partial"
     try:
         with open(partial, "wb") as out:
@@ -142,7 +146,7 @@ def build(options, path):
                 add_system(archive, options)
             add_lab(archive, options)
             archive.finish()
-            # The kernel unpacks one after the other.
+            # The kernel unpacks both archives, one after the other.
             out.write(read(options.initrd) if options.initrd else b"")
         os.rename(partial, path)
     except OSError as error:

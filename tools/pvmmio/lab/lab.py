@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 
-from pvmmio.lab import bochs, emulator, initramfs, verdict
+from pvmmio.lab import emulator, initramfs, verdict
 from pvmmio.lab.errors import FAILURE, LabError
-from pvmmio.lab.known import MACHINES
+from pvmmio.lab.known import MACHINES, QUICK
 
 TAIL_LINES = 40
 
@@ -66,7 +66,8 @@ def make_parser():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("action", choices=("run", "shell"), help="run one command, or give a shell (Ctrl-] ends)")
-    add("--lab", choices=sorted(MACHINES), required=True, help="which machine")
+    add("--lab", choices=sorted(MACHINES), default=QUICK, help="which machine"
+        " (default: %(default)s)")
     add("--kernel", required=True, metavar="VMLINUZ")
     add("--work", required=True, metavar="DIR", help="where logs and temporary files go")
     add("--kvm", action="append", default=[], type=pair, metavar="SET=DIR",
@@ -94,7 +95,7 @@ def make_parser():
 
 
 def parse(argv):
-    """What follows the first -- is the command, whatever it looks like."""
+    """Return the options.  All that follows the first -- is the command."""
     split = argv.index("--") if "--" in argv else len(argv)
     options = make_parser().parse_args(argv[:split])
     options.command = argv[split + 1:]
@@ -106,7 +107,7 @@ def parse(argv):
         if getattr(options, name):
             raise LabError(why)
     if options.disk and options.action == "shell":
-        raise LabError(bochs.UNSUPPORTED["disk"])
+        raise LabError("--disk is for run, not for shell")
     if bool(options.disk) != bool(options.initrd):
         raise LabError("--disk and --initrd go together")
     if options.action == "run" and not options.timeout:
@@ -121,7 +122,7 @@ def is_dynamic(program):
 
 
 def check(options):
-    """Looks for everything that a run needs before anything is started or written."""
+    """Look for everything that a run needs, before anything is started or written."""
     machine = MACHINES[options.lab]
     for program, package in {**machine.PROGRAMS, "setpriv": "util-linux"}.items():
         if not shutil.which(program):
@@ -144,7 +145,7 @@ def check(options):
 
 
 def lock(work):
-    """One run per directory; the lock goes away with the process."""
+    """Lock the folder for this run alone; the lock goes away with the process."""
     try:
         os.makedirs(work, exist_ok=True)
         handle = open(os.path.join(work, "lock"), "w", encoding="utf-8")
@@ -166,7 +167,7 @@ def read_log(work, name):
 
 
 def prepare(options, work, console):
-    """Writes what the machine boots from; returns the emulator's command line."""
+    """Write what the machine boots from, and return the emulator's command line."""
     # A verdict of an earlier run must never pass for one of this.
     for name in ("verdict", "console.log"):
         if os.path.exists(os.path.join(work, name)):
@@ -178,7 +179,7 @@ def prepare(options, work, console):
 
 
 def boot(options, work, argv, console):
-    """Returns the command's exit status; what goes wrong comes with the kernel's console."""
+    """Return the command's exit status; an error has the end of the kernel's console in it."""
     say(f"{options.lab}: booting {options.kernel}, console in {work}/console.log")
     started = time.monotonic()
     try:
@@ -192,13 +193,13 @@ def boot(options, work, argv, console):
 
 
 def complaint(options, work):
-    """What the kernel has to complain about, as the start of a sentence, or nothing."""
+    """Return what the kernel complains about, as the start of a sentence, or nothing."""
     splat = verdict.find_splat(read_log(work, "console.log"), MACHINES[options.lab].KNOWN_SPLATS)
     return f"the guest's kernel reports a {splat[0]}: {splat[1]}" if splat else ""
 
 
 def judge(options, work):
-    """Returns the command's exit status, if the run is worth one."""
+    """Return the command's exit status; it's an error if the kernel complained, or ended early."""
     if complaint(options, work):
         raise LabError(complaint(options, work))
     status = verdict.parse_status(read_log(work, "verdict"))
@@ -211,7 +212,7 @@ def judge(options, work):
 
 
 def explain(options, work, error, seconds):
-    """Adds to a failed run's error what its console tells."""
+    """Return the ERROR of a failed run with what its console tells."""
     text = f"{options.lab}: failed after {seconds:.1f} s: {error}"
     if error.status != FAILURE and complaint(options, work):
         text += f"; {complaint(options, work)}"

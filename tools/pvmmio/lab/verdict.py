@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Decides whether a run passed: from its exit status, and from what the kernel said."""
+"""This decides whether a run passed, by its exit status and by what the kernel said."""
 
 import re
+from collections.abc import Iterable
 
-# What the kernel prints in front of a message: a time stamp and, if configured, the
-# caller. Anchoring there keeps words inside a message from passing for a report.
+# The kernel prints this in front of a message: a time stamp and, if configured, the
+# caller. Patterns start there, lest words inside a message pass for a report.
 PREFIX = r"^(?:\[ *\d+\.\d+\])?(?:\[ *[TC]\d+\])? ?"
 
 # (what to tell the user, the pattern, anchored at the start of the message)
@@ -31,12 +32,12 @@ SPLATS = [(name, re.compile(PREFIX + pattern)) for name, pattern in (
 )]
 
 
-def classify(line):
+def classify(line: str) -> str | None:
     return next((name for name, pattern in SPLATS if pattern.match(line)), None)
 
 
-def find_splat(console, known=()):
-    """Returns (kind, line) for the first kernel report in the console's text, or None.
+def find_splat(console: str, known: Iterable[str] = ()) -> tuple[str, str] | None:
+    """Return (kind, line) for the first kernel report in the console's text, or None.
 
     KNOWN are patterns of reports that the machine itself is to blame for.
     """
@@ -44,8 +45,8 @@ def find_splat(console, known=()):
     for line in lines:
         kind = classify(line)
         if kind and any(re.search(pattern, line) for pattern in known):
-            # The rest of the report, such as its stack trace, is known too. Without an
-            # end it would be all that follows.
+            # The rest of the report, such as its stack trace, is known too. A report
+            # without an end would hide all that follows.
             if not any("---[ end trace" in end for end in lines):
                 return kind, line.strip()
         elif kind:
@@ -53,7 +54,7 @@ def find_splat(console, known=()):
     return None
 
 
-def parse_status(verdict):
-    """The exit status that the guest sent, or None if it sent none, or half of one."""
+def parse_status(verdict: str) -> int | None:
+    """Return the exit status that the guest sent, or None if it sent none, or half of one."""
     match = re.fullmatch(r"(\d{1,3})\n", verdict)
     return int(match.group(1)) if match else None

@@ -147,7 +147,7 @@ def chosen(names):
 
 
 def configs(argv):
-    where, series, version = Path(argv[0]).resolve() / "configs", *argv[1:3]
+    where, (series, version) = Path(argv[0]).resolve() / "configs", argv[1:3]
     names, places, tally = chosen("".join(argv[3:])), {}, Tally()
     packages.install({package for name in names for package in MATRIX[name].packages})
     for flavour in sorted({MATRIX[name].flavour for name in names}):

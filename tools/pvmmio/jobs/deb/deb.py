@@ -21,7 +21,7 @@ from pvmmio.jobs.modules.modules import RELEASE, SERIES
 
 HERE = Path(__file__).resolve().parent
 # What a host's DKMS needs of the project.
-PARTS = ("COPYING", "Kconfig", "arch", "include", "virt", "tools/pvmmio/__init__.py",
+PARTS = ("COPYING", "Kconfig", "arch", "include", "versions", "virt", "tools/pvmmio/__init__.py",
          "tools/pvmmio/console.py", "tools/pvmmio/build")
 PAGES = {"pv-mmio.1": "tools/pv-mmio", "kvm-modules.8": "tools/host"}
 

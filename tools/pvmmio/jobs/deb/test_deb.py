@@ -52,7 +52,8 @@ class PackageTest(unittest.TestCase):
         names = subprocess.run(["git", "ls-files", "--", *deb.PARTS], cwd=REPO, check=True,
                                capture_output=True, text=True).stdout.splitlines()
         for name in ("Kconfig", "virt/kvm/ioeventfd_index.c", "arch/x86/kvm/x86.c.cocci",
-                     "include/uapi/linux/kvm_pv_mmio.h", "tools/pvmmio/build/prepare.py"):
+                     "include/uapi/linux/kvm_pv_mmio.h", "tools/pvmmio/build/prepare.py",
+                     "versions/6.12/arch/x86/kvm/pv_mmio_compat.h"):
             self.assertIn(name, names)
 
     def test_local_changes_are_refused(self):

@@ -39,7 +39,7 @@ def lab_files(home, built, release):
 
 
 def run(argv):
-    built, series, wanted = Path(argv[0]).resolve(), *argv[1:]
+    built, (series, wanted) = Path(argv[0]).resolve(), argv[1:]
     if built.name not in debian.FLAVOURS:
         raise JobError(f"FLAVOUR={built.name}: Debian has no such kernel to boot; there is"
                        f" {', '.join(debian.FLAVOURS)}")
@@ -48,7 +48,7 @@ def run(argv):
     release = (built / "release").read_text().strip()
     image = system.fetch(home, version, built.name, release)
     tally = Tally()
-    machines.run(tally, Reader(tally, " Debian"), ["amd"], built,
+    machines.run(tally, Reader(tally, " Debian"), machines.fit("test-debian"), built,
                  Path(__file__).with_name("in-lab"),
                  [], ["--timeout", str(TIMEOUT), f"--disk={image / 'disk'}",
                       f"--initrd={image / 'initrd'}", *lab_files(home, built, release)], " Debian")

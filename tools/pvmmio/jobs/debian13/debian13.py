@@ -28,6 +28,8 @@ PURPOSE = "make a Debian 13 and run jobs there"
 SUITE = "trixie"
 # The jobs themselves install what else they need.
 PACKAGES = ("ca-certificates", "make", "python3")
+# Packages that jobs install there are fetched once.
+NO_DEBS = 'APT::Keep-Downloaded-Packages "false";'
 APT_HELPER = "/usr/lib/apt/apt-helper"
 # They read or change what the system there doesn't see.
 NOT_THERE = ("clean", "debian13", "load", "results", "series", "unload")
@@ -59,8 +61,14 @@ def words(job):
 
 
 def sources(lines, here):
-    """Package sources as those of the release HERE in LINES, for Debian 13."""
-    return [re.sub(rf"(?<= ){here}(?=[ -])", SUITE, line) for line in lines]
+    """Package sources as those of the release HERE in LINES, for Debian 13.
+
+    Its backports, which the same mirror has, offer newer kernels; of them apt takes only
+    what it is asked for by its version.
+    """
+    lines = [re.sub(rf"(?<= ){here}(?=[ -])", SUITE, line) for line in lines]
+    backports = [line.replace(f" {SUITE} ", f" {SUITE}-backports ") for line in lines]
+    return list(dict.fromkeys(lines + [line for line in backports if "-backports " in line]))
 
 
 def ask(lines, where):
@@ -94,13 +102,10 @@ def remove(path):
     subprocess.run(as_root(["rm", "-rf", "--one-file-system", str(path)], PURPOSE), check=False)
 
 
-def make_system(home):
-    """Have the system in the cache, whole or not at all."""
+def install_system(lines, home):
+    """Make the system from package sources LINES, whole or not at all."""
     root, partial = home / "root", home / "root.partial"
-    if root.exists():
-        return
     remove(partial)
-    lines = sources(system.sources(), system.suite())
     with tempfile.TemporaryDirectory(dir=home) as tmp, leash() as held:
         ask(lines, Path(tmp) / "InRelease")
         listed = Path(tmp) / "sources.list"
@@ -108,13 +113,31 @@ def make_system(home):
         try:
             step("installing a Debian 13, once", leashed(held, [
                 "mmdebstrap", "--mode=root", "--variant=apt", "--format=directory",
-                '--aptopt=APT::Keep-Downloaded-Packages "false"',
+                # As an option of apt's, it would take away what is to be installed here.
+                f"--customize-hook=echo '{NO_DEBS}' >\"$1/etc/apt/apt.conf.d/no-debs\"",
+                # A system that can be made again needs no fsync() for each of its files.
+                "--dpkgopt=force-unsafe-io",
                 f"--include={','.join(PACKAGES)}", SUITE, partial, listed]),
                 home / "root.log")
         except BaseException:
             remove(partial)
             raise
     subprocess.run(as_root(["mv", str(partial), str(root)], PURPOSE), check=True)
+
+
+def make_system(home):
+    """Have the system in the cache, with the package sources that there are now."""
+    lines = sources(system.sources(), system.suite())
+    # This is what mmdebstrap makes of a file "sources.list".
+    listed = home / "root/etc/apt/sources.list.d/0000sources.list"
+    if not (home / "root").exists():
+        install_system(lines, home)
+    elif listed.read_text().splitlines() != lines:
+        with tempfile.NamedTemporaryFile("w", dir=home) as now:
+            now.write("\n".join(lines) + "\n")
+            now.flush()
+            subprocess.run(as_root(["install", "-m", "644", now.name, str(listed)], PURPOSE),
+                           check=True)
 
 
 def copy_checkout(out):

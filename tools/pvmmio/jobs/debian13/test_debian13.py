@@ -38,9 +38,13 @@ class SourcesTest(unittest.TestCase):
     def test_only_the_release_is_replaced(self):
         self.assertEqual(debian13.sources(LINES, "bookworm"), [
             "deb [signed-by=/usr/share/k.gpg] http://a/debian/ trixie main",
-            "deb [signed-by=/usr/share/k.gpg] http://bookworm/security trixie-security main"])
-        self.assertEqual(debian13.sources(["deb http://a trixie main"], "trixie"),
-                         ["deb http://a trixie main"])
+            "deb [signed-by=/usr/share/k.gpg] http://bookworm/security trixie-security main",
+            "deb [signed-by=/usr/share/k.gpg] http://a/debian/ trixie-backports main"])
+
+    def test_backports_once(self):
+        both = ["deb http://a trixie main", "deb http://a trixie-backports main"]
+        self.assertEqual(debian13.sources(both[:1], "trixie"), both)
+        self.assertEqual(debian13.sources(both, "trixie"), both)
 
     def test_mirror_without_it(self):
         with tempfile.TemporaryDirectory() as tmp:

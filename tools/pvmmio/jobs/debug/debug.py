@@ -4,7 +4,7 @@
 usage: debug.py BUILT [LAB [TEST...]]
 
 BUILT is a folder that pvmmio/build/kernel.py made for the flavour debug or kcsan,
-LAB names machines (default: amd), TEST some of the tests that fit there
+LAB names machines (default: the quick one), TEST some of the tests that fit there
 (default: all of them).
 """
 import sys
@@ -14,7 +14,7 @@ from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.machines import SMP, SMP_TESTS
-from pvmmio.lab.known import MACHINES
+from pvmmio.lab.known import MACHINES, QUICK
 from pvmmio.tally import Tally
 
 HOST_SECONDS = 5400
@@ -60,8 +60,9 @@ def run_machine(tally, built, lab, names):
 
 
 def debug(argv):
-    built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]) or "amd", argv[2:]
-    labs = machines.chosen(lab)
+    built, lab, names = Path(argv[0]).resolve(), "".join(argv[1:2]), argv[2:]
+    default = machines.fit("test-kcsan") if built.name == "kcsan" else [QUICK]
+    labs = machines.chosen(lab) if lab else default
     tally, names = Tally(), choose(built, names)
     for lab in labs:
         run_machine(tally, built, lab, names)

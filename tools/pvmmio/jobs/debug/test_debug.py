@@ -59,10 +59,17 @@ class ObjectsTest(unittest.TestCase):
             self.assertIn(f"KCSAN_SANITIZE_{name}=y", options)
         self.assertNotIn("KCSAN_SANITIZE_x86.o=y", options)
 
+    def test_sanitizers_are_in_kvm_and_what_works_on_its_data(self):
+        options = debug_kernel.kernel_options("debug")
+        for name in ("KASAN", "UBSAN"):
+            self.assertIn(f"{name}_SANITIZE=n", options)
+            self.assertIn(f"{name}_SANITIZE_eventfd.o=y", options)
+            self.assertNotIn(f"{name}_SANITIZE=n", debug_kernel.kvm_options("debug", REPO))
+
     def test_only_the_debug_kernel_has_fake_assists(self):
         self.assertEqual(debug_kernel.kvm_options("debug", REPO), [debug_kernel.FAKE_ASSISTS])
         for flavour in ("cloud", "generic", "rt"):
-            self.assertEqual(debug_kernel.kvm_options(flavour, REPO), [])
+            self.assertEqual(debug_kernel.kvm_options(flavour, REPO), [debug_kernel.WERROR])
         self.assertNotIn(debug_kernel.FAKE_ASSISTS, debug_kernel.kvm_options("kcsan", REPO))
 
 

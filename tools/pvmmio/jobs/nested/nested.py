@@ -9,6 +9,7 @@ the benchmark with stock and with our modules: RESULTS/nested.json has its
 figures, as bench.json has, with the modules of the lab's machine as "l0".
 """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,8 +76,11 @@ class Level0:
             self.check("figures under both sets", "" if self.rows else "there are none")
 
 
-def taken(modules, counts):
-    """What L0 had to do with doorbells of a VM that is an L1 and rings none itself."""
+def taken(modules: str, counts: dict[str, int]) -> str:
+    """What L0, whose MODULES are "stock" or "patched", had to do with an L1 that rings none itself.
+
+    COUNTS are L0's counters of that VM.
+    """
     # Beside its guests' doorbells, an L1 has stores of its own to its devices.
     ours = {name: count for name, count in counts.items()
             if name.endswith("_fast") or name.startswith("hc_mmio_write_")}
@@ -104,7 +108,7 @@ class Session:
             say(f"{machine.name}: {text}")
 
 
-def build_l1(built, lab, work):
+def build_l1(built: Path, lab: str, work: Path) -> Path:
     """L1's initramfs: the lab's own, with another command."""
     path = work / f"{lab}-initramfs"
     programs = [built / "tests" / name for name in (*TESTS, BENCH)]
@@ -116,11 +120,11 @@ def build_l1(built, lab, work):
     return path
 
 
-def lab_files(built, lab, work):
+def lab_files(built: Path, lab: str, work: Path) -> list[str]:
     """Options for lab.py that bring QEMU and L1 to the machine."""
     work.mkdir(parents=True, exist_ok=True)
-    places = {path: path for path in [images.QEMU, *images.libraries(images.QEMU),
-                                      *images.FIRMWARE]}
+    places = {path: Path(path) for path in [images.QEMU, *images.libraries(images.QEMU),
+                                            *images.FIRMWARE]}
     places |= {"/nested/vmlinuz": built / "vmlinuz",
                "/nested/initramfs": build_l1(built, lab, work)}
     return [f"--file={source}:{place}" for place, source in places.items()]
@@ -152,7 +156,7 @@ def run_boot(lab, built, options, tally):
     return results.rows
 
 
-def boots(lab):
+def boots(lab: str) -> Iterator[list[str]]:
     """What each boot of a machine gets beside the rest: a part for one L0, or all at once."""
     for part, options in MACHINES[lab].NESTED_BOOTS:
         for l0 in SETS if part else ("",):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which of the kernel's own KVM selftests are worth a run in the lab, and which can't be."""
+from pvmmio.lab.known import MACHINES
 
 # What is nearest to the code that we hook: exits, the emulator, MMIO and ports,
 # hypercalls, capabilities, CPUID, memslots, resets, SMM and nested guests.
@@ -19,19 +20,13 @@ SHORT = """
     xen_vmcall_test
 """.split()
 
-# Tests that are not started: on which machine, "" for any, and why.
+# Tests that are started on no machine, and why.  Each machine knows more.
 UNFIT = {
-    "hyperv_ipi": ("intel", "stops the machine on stock modules, too"),
-    "memslot_perf_test": ("intel", "came to no end in an hour, on stock modules"),
-    "set_memory_region_test": ("intel", "came to no end in 20 minutes, on stock modules"),
-    "vmx_preemption_timer_test": ("intel", "stops the machine on stock modules, too: its L2"
-                                           " spins with interrupts off"),
-    "recalc_apic_map_test": ("", "runs into the time limit on stock modules, too"),
-    "hardware_disable_test": ("", "forks 512 VMs with 16 threads each: hours in an emulator"),
+    "recalc_apic_map_test": "runs into the time limit on stock modules, too",
+    "hardware_disable_test": "forks 512 VMs with 16 threads each: hours in an emulator",
 }
 
 
-def unfit(machine, test):
-    """Why TEST isn't started on MACHINE, or nothing."""
-    where, why = UNFIT.get(test, (None, ""))
-    return why if where in ("", machine) else ""
+def unfit(lab, test):
+    """Why TEST isn't started on the machine LAB, or nothing."""
+    return {**UNFIT, **MACHINES[lab].UNFIT_KERNEL_TESTS}.get(test, "")

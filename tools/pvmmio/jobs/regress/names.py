@@ -5,14 +5,15 @@ usage: names.py SERIES VERSION FLAVOUR TESTS
 """
 import sys
 
-from pvmmio.build import debian, debug_kernel, kernel
+from pvmmio.build import debian, debug_kernel, kernel, overlay
 from pvmmio.console import JobError, main
 
 
 def known(source):
     """The kernel's own KVM selftests, by the names of their sources."""
     folder = source / kernel.SELFTESTS
-    return {path.stem for where in (folder, folder / "x86_64") for path in where.glob("*.c")}
+    own = folder / overlay.arch(overlay.series_of(source))
+    return {path.stem for where in (folder, own) for path in where.glob("*.c")}
 
 
 def check(wanted, names):

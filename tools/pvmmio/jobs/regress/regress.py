@@ -7,33 +7,43 @@ BUILT is a folder that pvmmio/build/kernel.py made, LAB names machines (default:
 all), TESTS is "short" (the default), "all" or names.  A test whose result
 differs fails; one that can't pass on the machine is listed with the reason.
 """
+import functools
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 from pvmmio import REPO
-from pvmmio.build import debian, kernel
+from pvmmio.build import debian, kernel, overlay
 from pvmmio.build.overlay import write_if_changed
-from pvmmio.console import JobError, main
+from pvmmio.console import JobError, main, say
 from pvmmio.jobs import machines
+from pvmmio.jobs.reader import KSFT_SKIP, Reader
 from pvmmio.jobs.regress import lists
+from pvmmio.lab.fleet import side_by_side
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
-KSFT_SKIP = 4
 KILLED = 137
 NO_MODULES = 126
 HOST_SECONDS = 5400
-LIST = "regress-list-"
 WHERE = re.compile(r"==== Test Assertion Failure ====")
 
 
 class Outcome:
-    """What one run of one test said."""
+    """What one run of one test said; ENDED(outcome) is called at its end."""
 
-    def __init__(self):
+    def __init__(self, ended):
+        self.ended = ended
         self.status = None
         self.lines = []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def end(self, status):
+        self.status = status
+        self.ended(self)
 
     def kind(self):
         return {0: "passes", KSFT_SKIP: "skips", KILLED: "runs into the time limit"}.get(
@@ -67,35 +77,29 @@ class Outcome:
         return self.kind() + counts
 
 
-class Reader:
-    """Pairs the runs of each test and judges them."""
+class Pairs(Reader):
+    """Judges the two runs of each test."""
 
     def __init__(self, tally):
-        self.tally = tally
+        super().__init__(tally)
         self.stock = {}
-        self.running = {}
 
-    def line(self, machine, text):
-        word, _, rest = text.partition(" ")
-        if word == "begin":
-            self.running[machine.name] = (*rest.split(), Outcome())
-        elif machine.name in self.running:
-            modules, test, outcome = self.running[machine.name]
-            if word == "status" and outcome.status is None:
-                outcome.status = int(rest)
-            elif text == "end":
-                del self.running[machine.name]
-                self.end(machine.name, modules, test, outcome)
-            else:
-                outcome.lines.append(text)
+    def start(self, lab, modules, name):
+        return Outcome(functools.partial(self.end, f"{lab} {name}", modules))
 
-    def end(self, machine, modules, test, outcome):
-        if outcome.status == NO_MODULES:
-            self.tally.add("FAIL", f"{machine} {test}", f"{modules} modules: {outcome.reason()}")
+    def end(self, name, modules, outcome):
+        if outcome.status is None:
+            self.tally.add("FAIL", name, f"{modules} modules: its status was lost")
+        elif outcome.status == NO_MODULES:
+            self.tally.add("FAIL", name, f"{modules} modules: {outcome.reason()}")
         elif modules == "stock":
-            self.stock[machine] = outcome
+            # The verdicts come with our modules, minutes later.
+            say(f"{name} on stock: {outcome.text()}")
+            self.stock[name] = outcome
+        elif name in self.stock:
+            self.judge(name, self.stock.pop(name), outcome)
         else:
-            self.judge(f"{machine} {test}", self.stock.pop(machine), outcome)
+            self.tally.add("FAIL", name, "there is no result on stock modules to compare with")
 
     def judge(self, name, stock, patched):
         if stock.result() != patched.result():
@@ -117,7 +121,8 @@ def build_tests(built):
                    kernel.SELFTESTS, "USERLDFLAGS=-static")
     ours = {path.stem for path in (REPO / kernel.SELFTESTS / "x86_64").glob("*.c")}
     programs = {}
-    for where in (tree / kernel.SELFTESTS, tree / kernel.SELFTESTS / "x86_64"):
+    own = overlay.arch(overlay.series_of(tree))
+    for where in (tree / kernel.SELFTESTS, tree / kernel.SELFTESTS / own):
         for source in sorted(where.glob("*.c")):
             program = source.with_suffix("")
             if program.exists() and program.name not in ours:
@@ -154,21 +159,27 @@ def write_list(tally, lab, names, folder):
             tally.add("SKIP", f"{lab} {name}", why)
         else:
             fit.append(name)
-    path = folder / (LIST + lab)
+    path = folder / f"list-{lab}"
     write_if_changed(path, "".join(f"{name}\n" for name in fit).encode())
     return path
 
 
+def run_machine(tally, built, programs, names, lab):
+    tests = write_list(tally, lab, names, built / "regress")
+    machines.run(tally, Pairs(tally), [lab], built, Path(__file__).with_name("in-lab"),
+                 [programs[name] for name in names],
+                 ["--timeout", str(HOST_SECONDS), "--memory", "2048", f"--file={tests}:/lab/list",
+                  "--append", f"limit={MACHINES[lab].KERNEL_TEST_SECONDS}"])
+
+
 def regress(argv):
-    built, lab, tests = Path(argv[0]).resolve(), *(argv[1:] + ["", ""])[:2]
+    built, (lab, tests) = Path(argv[0]).resolve(), [*argv[1:], "", ""][:2]
     labs = machines.chosen(lab)
     programs = build_tests(built)
     names = choose(programs, tests)
     tally = Tally()
-    written = [write_list(tally, lab, names, built / "regress") for lab in labs]
-    machines.run(tally, Reader(tally), labs, built, Path(__file__).with_name("in-lab"),
-                 [*written, *(programs[name] for name in names)],
-                 ["--timeout", str(HOST_SECONDS), "--memory", "2048"])
+    side_by_side(functools.partial(run_machine, tally, built, programs, names, lab)
+                 for lab in labs)
     return tally.finish()
 
 

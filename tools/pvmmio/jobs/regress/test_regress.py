@@ -11,16 +11,17 @@ from pvmmio.console import JobError
 from pvmmio.jobs.regress import lists, regress
 from pvmmio.tally import Tally
 
-GOOD = ["status 0", "1..2", "ok 1 first", "ok 2 second", "end"]
-SKIPPED = ["status 4", "1..0 # SKIP - Requirement not met: no such CPU", "end"]
-FAILED = ["status 254", "==== Test Assertion Failure ====", "  some.c:7: ret", "  pid=1", "end"]
-KILLED = ["status 137", "ok 1 first", "end"]
+GOOD = ["1..2", "ok 1 first", "ok 2 second", "end 0"]
+SKIPPED = ["1..0 # SKIP - Requirement not met: no such CPU", "end 4"]
+FAILED = ["  ==== Test Assertion Failure ====", "    some.c:7: ret", "    pid=1", "end 254"]
+KILLED = ["ok 1 first", "end 137"]
+NO_MODULES = ["  with-kvm: stock: kvm does not unload", "end 126"]
 
 
 class ReaderTest(unittest.TestCase):
     def totals(self, stock, patched):
         tally = Tally()
-        reader = regress.Reader(tally)
+        reader = regress.Pairs(tally)
         with contextlib.redirect_stdout(io.StringIO()) as self.said:
             for line in ["begin stock t", *stock, "begin patched t", *patched]:
                 reader.line(SimpleNamespace(name="amd"), line)
@@ -34,13 +35,12 @@ class ReaderTest(unittest.TestCase):
             self.assertEqual(self.totals(stock, patched), (0, 1, 0))
 
     def test_differing_part(self):
-        worse = [GOOD[0], GOOD[1], "not ok 1 first", *GOOD[3:]]
+        worse = [GOOD[0], "not ok 1 first", *GOOD[2:]]
         self.assertEqual(self.totals(GOOD, worse), (0, 1, 0))
 
     def test_modules_that_do_not_load_are_no_result(self):
-        stuck = ["status 126", "with-kvm: stock: kvm does not unload", "end"]
-        self.assertEqual(self.totals(stuck, [])[1], 1)
-        self.assertEqual(self.totals(GOOD, stuck)[1], 1)
+        self.assertEqual(self.totals(NO_MODULES, [])[1], 1)
+        self.assertEqual(self.totals(GOOD, NO_MODULES)[1], 1)
 
     def test_skip_says_why(self):
         self.assertEqual(self.totals(SKIPPED, SKIPPED), (0, 0, 1))
@@ -51,10 +51,19 @@ class ReaderTest(unittest.TestCase):
         self.assertEqual(self.said.getvalue().count("some.c:7: ret"), 1)
 
     def test_time_limit_may_fall_anywhere(self):
-        self.assertEqual(self.totals(KILLED, KILLED[:1] + KILLED[2:]), (0, 0, 1))
+        self.assertEqual(self.totals(KILLED, KILLED[1:]), (0, 0, 1))
+
+    def test_lost_status_is_a_failure_under_either_set(self):
+        lost = [*GOOD[:-1], "  last wordsend 0", "begin stock next"]
+        self.assertEqual(self.totals(GOOD, lost), (0, 1, 0))
+        self.assertIn("(patched modules: its status was lost)", self.said.getvalue())
+        self.assertEqual(self.totals(lost[:-1], GOOD), (0, 2, 0))
+        self.assertIn("(stock modules: its status was lost)", self.said.getvalue())
+        self.assertIn("no result on stock modules", self.said.getvalue())
+        self.assertEqual(self.totals(lost[:-1], lost), (0, 2, 0))
 
     def test_output_is_no_status(self):
-        self.assertEqual(self.totals(GOOD, ["status 254", "status 0", "end"])[1], 1)
+        self.assertEqual(self.totals(GOOD, ["  end 0", "end of it", "end 254"])[1], 1)
 
 
 class ChooseTest(unittest.TestCase):
@@ -78,8 +87,8 @@ class ListTest(unittest.TestCase):
             return path.name, path.read_text(), tally.skipped
 
     def test_what_one_machine_cannot_run(self):
-        self.assertEqual(self.listed("amd"), ("regress-list-amd", "hyperv_ipi\nother\n", 0))
-        self.assertEqual(self.listed("intel"), ("regress-list-intel", "other\n", 1))
+        self.assertEqual(self.listed("amd"), ("list-amd", "hyperv_ipi\nother\n", 0))
+        self.assertEqual(self.listed("intel"), ("list-intel", "other\n", 1))
         self.assertIn("SKIP intel hyperv_ipi (stops the machine", self.said.getvalue())
 
     def test_what_no_machine_can_run(self):

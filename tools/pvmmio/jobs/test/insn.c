@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 typedef __u8 u8;
+typedef __u32 u32;
 typedef __s32 s32;
 typedef __s64 s64;
 typedef __u64 u64;
@@ -86,13 +87,16 @@ static bool needs_all(const u8 *code, enum kvm_pv_mmio_mode mode,
 	return same(&insn, whole);
 }
 
-static void print_address(const struct kvm_pv_mmio_insn *insn)
+static void print_address(const struct kvm_pv_mmio_insn *insn,
+			  enum kvm_pv_mmio_mode mode)
 {
+	const char *const *reg = names[mode == KVM_PV_MMIO_MODE_64 ? 3 : 2];
 	bool negative = (s64)insn->disp < 0;
 
 	if (insn->base == KVM_PV_MMIO_NO_REG &&
 	    insn->index == KVM_PV_MMIO_NO_REG) {
-		printf("0x%llx", insn->disp);
+		printf("0x%llx",
+		       insn->disp & kvm_pv_mmio_address_mask(mode));
 		return;
 	}
 	if (insn->disp)
@@ -102,15 +106,17 @@ static void print_address(const struct kvm_pv_mmio_insn *insn)
 	if (insn->base == KVM_PV_MMIO_REG_RIP)
 		printf("%%rip");
 	else if (insn->base != KVM_PV_MMIO_NO_REG)
-		printf("%%%s", names[3][insn->base]);
+		printf("%%%s", reg[insn->base]);
 	if (insn->index != KVM_PV_MMIO_NO_REG)
-		printf(",%%%s,%d", names[3][insn->index], 1 << insn->shift);
+		printf(",%%%s,%d", reg[insn->index], 1 << insn->shift);
 	putchar(')');
 }
 
-static void print_store(const struct kvm_pv_mmio_insn *insn, unsigned long rip)
+static void print_store(const struct kvm_pv_mmio_insn *insn,
+			enum kvm_pv_mmio_mode mode, unsigned long rip)
 {
-	u64 address = kvm_pv_mmio_insn_address(insn, regs, rip);
+	u64 address = kvm_pv_mmio_insn_address(insn, regs, rip) &
+		      kvm_pv_mmio_address_mask(mode);
 	u64 value = kvm_pv_mmio_insn_value(insn, regs);
 	int log = __builtin_ctz(insn->width);
 
@@ -118,7 +124,7 @@ static void print_store(const struct kvm_pv_mmio_insn *insn, unsigned long rip)
 		printf(" mov%c $0x%llx,", "bwlq"[log], value);
 	else
 		printf(" mov %%%s,", names[log][insn->src]);
-	print_address(insn);
+	print_address(insn, mode);
 	if (insn->base == KVM_PV_MMIO_REG_RIP)
 		printf(" # 0x%llx", address);
 	printf("\t%llx\t%llx", address, value);
@@ -134,7 +140,7 @@ static void print_insn(const u8 *code, enum kvm_pv_mmio_mode mode,
 	kvm_pv_mmio_decode(code, KVM_PV_MMIO_INSN_MAX + 1, mode, &insn);
 	printf("%s %d", kinds[insn.kind], insn.len);
 	if (insn.kind == KVM_PV_MMIO_INSN_STORE)
-		print_store(&insn, rip);
+		print_store(&insn, mode, rip);
 	puts(needs_all(code, mode, &insn) ? "" : " and another with less bytes");
 }
 

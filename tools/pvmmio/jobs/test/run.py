@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run our selftests on the lab's machines, under stock and under our modules.
 
-usage: run.py BUILT [LAB]
+usage: run.py BUILT [LAB [TEST...]]
 
 BUILT is a folder that pvmmio/build/kernel.py made, LAB names machines (default:
-all).  A test passes on stock modules if it skips with a reason; on ours, if it
+all), TEST some of our selftests, or "short" for those of SHORT, in one boot: then these
+alone are run.  A test passes on stock modules if it skips with a reason; on ours, if it
 reports as many results as it planned and none of them is a failure; so does
 one that loads modules by itself, "own".  The AMD machine boots once more, with
 page tables of five levels.
 """
 import functools
+import os
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 from pvmmio import REPO
@@ -24,9 +27,18 @@ from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 TOOLS = REPO / "tools"
-# These look at how the guest's page tables and KVM's are walked.
+# These tests depend on how the guest's page tables and KVM's are walked.
 PAGING_TESTS = ("pv_mmio_test", "pv_mmio_state_*_test", "pv_mmio_nested_test",
                 "pv_mmio_length0_test")
+# These depend on how KVM tells MMIO from RAM.
+OTHER_WAYS_TESTS = (*PAGING_TESTS, "hc_mmio_write_test", "pv_mmio_places_test",
+                    "pv_mmio_stats_test")
+# What another kernel's KVM is likely to break, of what is quick: each way to ring, what isn't
+# served, the contract.
+SHORT = (*PAGING_TESTS, "hc_mmio_write_test", "pv_mmio_cpuid_test", "pv_mmio_post_test",
+         "pv_mmio_stats_test")
+# What the script in-lab is told; without that it does both.
+NATIVE, OTHERS = ["--append", "ways=native"], ["--append", "ways=others"]
 
 
 def programs(built):
@@ -36,32 +48,52 @@ def programs(built):
     return tests + sorted(TOOLS.glob("pvmmio/docs/*-in-lab"))
 
 
+def matching(tests, names):
+    return [test for test in tests if any(fnmatch(test.name, name) for name in names)]
+
+
 def boots(lab, built):
-    """Each boot of the machine LAB: what tells it from the others, tests, options."""
-    machine = MACHINES[lab]
-    yield "", programs(built), ()
-    if machine.TAKES_SMP_TESTS:
-        yield " 2 CPUs", [built / "tests" / name for name in SMP_TESTS], SMP
+    """Yield (a name, tests, options) for each boot of the machine LAB, the longest first."""
+    machine, tests = MACHINES[lab], programs(built)
+    yield "", tests, NATIVE
+    yield " paging", matching(tests, OTHER_WAYS_TESTS), OTHERS
     if machine.FIVE_LEVELS:
-        paging = [test for name in PAGING_TESTS for test in (built / "tests").glob(name)]
-        yield " la57", sorted(paging), machine.FIVE_LEVELS
+        yield " la57", matching(tests, PAGING_TESTS), machine.FIVE_LEVELS
+    if machine.TAKES_SMP_TESTS:
+        yield " 2 CPUs", matching(tests, SMP_TESTS), [*SMP, *NATIVE]
 
 
-def run_machine(tally, lab, built):
-    for kind, tests, options in boots(lab, built):
-        machines.run(tally, Reader(tally, kind), [lab], built, Path(__file__).with_name("in-lab"),
-                     tests, ["--timeout", "2700", *options], kind)
+def chosen_boots(lab, built, wanted):
+    """Those boots that have any of the tests WANTED, with these alone; all if none is named."""
+    every = [("", programs(built), [])] if wanted == ["short"] else boots(lab, built)
+    names = [name for word in wanted for name in (SHORT if word == "short" else (word,))]
+    for kind, tests, options in every:
+        chosen = matching(tests, names or ["*"])
+        if chosen:
+            yield kind, chosen, options
+
+
+def run_boot(tally, lab, built, kind, tests, options):
+    machines.run(tally, Reader(tally, kind), [lab], built, Path(__file__).with_name("in-lab"),
+                 tests, ["--timeout", "2700", *options], kind)
 
 
 def run(argv):
-    labs = machines.chosen("".join(argv[1:]))
+    labs, wanted = machines.chosen("".join(argv[1:2])), argv[2:]
     built = Path(argv[0]).resolve()
     tally = Tally()
-    units.run(tally)
-    sanitized.checks(tally, built)
-    side_by_side(functools.partial(run_machine, tally, lab, built) for lab in labs)
+
+    def on_this_host():
+        if not wanted:
+            units.run(tally)
+            sanitized.checks(tally, built)
+
+    # What takes longest is started first.
+    calls = [functools.partial(run_boot, tally, lab, built, *boot)
+             for lab in labs for boot in chosen_boots(lab, built, wanted)]
+    side_by_side(calls, on_this_host, os.cpu_count())
     return tally.finish()
 
 
 if __name__ == "__main__":
-    main(run, sys.argv[1:], (1, 2), __doc__)
+    main(run, sys.argv[1:], range(1, sys.maxsize), __doc__)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our code that needs no guest, on this host under the compiler's sanitizers.
+"""This runs our code that needs no guest under the compiler's sanitizers, on this host.
 
-Programs of the lab are static and share their code with guests, which have no
-memory for AddressSanitizer's notes; what can be done about those is in TESTING.md.
+The lab's programs can't be built so: they are static and share their code with guests, which
+have no memory for AddressSanitizer's notes.  TESTING.md says what finds their bugs.
 """
 import os
 import subprocess
@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pvmmio import REPO
+from pvmmio.build import overlay
 from pvmmio.jobs.e2e import images
 
 SELFTESTS = "tools/testing/selftests/kvm"
 FLAGS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-# No status of our programs.
+# None of our programs ends with this status.
 REPORTED = 77
 LIMIT = 120
 
@@ -42,7 +43,7 @@ int main(void)
 
 
 def compile_program(out, sources, flags=()):
-    """Returns what the compiler complained about."""
+    """Compile a program, and return what the compiler complained about."""
     done = subprocess.run(["gcc", *FLAGS, *flags, *sources, "-o", out], capture_output=True,
                           text=True, check=False)
     return "; ".join(done.stderr.strip().splitlines()[:3]) if done.returncode else ""
@@ -54,7 +55,7 @@ def environment():
 
 
 def run(command, wanted=(0,)):
-    """Why COMMAND didn't end with one of the statuses WANTED, or nothing."""
+    """Say why COMMAND didn't end with one of the statuses WANTED, or nothing."""
     try:
         done = subprocess.run(command, env=environment(), capture_output=True, text=True,
                               timeout=LIMIT, check=False)
@@ -67,18 +68,19 @@ def run(command, wanted=(0,)):
 
 
 def parser(folder, built):
-    """The parser of the capability, and the whole table of what it must refuse."""
+    """Check the capability's parser, with the whole table of what it must refuse."""
     tree = built / "linux"
     tests, main = REPO / SELFTESTS, folder / "parser.c"
     main.write_text(PARSER_MAIN)
     program = folder / "parser"
-    # As the kernel's own Makefile has them.
+    # The kernel's own Makefile has the same.
     includes = [tree / "tools/include", tree / "tools/arch/x86/include", tree / "usr/include",
-                tree / SELFTESTS / "include", tree / SELFTESTS / "include/x86_64",
+                tree / SELFTESTS / "include",
+                tree / SELFTESTS / "include" / overlay.arch(overlay.series_of(tree)),
                 tree / "tools/testing/selftests"]
     why = compile_program(program, [main, tests / "x86_64/doorbell_ways/parser.c",
                                     tests / "lib/x86_64/doorbell_config.c"],
-                          ["-std=gnu99", "-DCONFIG_64BIT", "-fno-strict-aliasing",
+                          ["-std=gnu99", "-D_GNU_SOURCE=", "-DCONFIG_64BIT", "-fno-strict-aliasing",
                            *(f"-I{path}" for path in includes)])
     yield "the doorbell capability's parser", why or run([program])
 
@@ -87,7 +89,7 @@ def probe(folder, built):
     program = folder / "pv-mmio"
     why = compile_program(program, sorted((REPO / "tools/pv-mmio").glob("*.c")),
                           [f"-I{built / 'linux/usr/include'}"])
-    # There need not be a KVM here.
+    # This host need not have a KVM, so two statuses are right.
     for arguments, wanted in ((["probe"], (0, 1)), (["probe", "--json"], (0, 1)),
                               (["stats"], (0, 1)), (["stats", "--prometheus"], (0, 1)),
                               (["--help"], (0,)), (["probe", "--yaml"], (2,)), ([], (2,))):
@@ -104,7 +106,7 @@ def in_background(command):
 
 
 def load(folder, _built):
-    """The load of jobs/e2e, both ends: blocks, numbered lines, packets."""
+    """Check both ends of the load of jobs/e2e: blocks, numbered lines, packets."""
     program, data = folder / "load", folder / "data"
     why = compile_program(program, images.LOAD)
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -20,6 +22,7 @@ from pvmmio.jobs.regress import names
 from pvmmio.jobs.test import run, units
 from pvmmio.jobs.test.sanitized import SELFTESTS
 from pvmmio.lab import fleet
+from pvmmio.lab.known import MACHINES
 from pvmmio.tally import Tally
 
 # With a machine that says no more once it has booted.
@@ -27,6 +30,7 @@ JOB = """
 from types import SimpleNamespace
 from pvmmio.console import main
 from pvmmio.lab import fleet
+from pvmmio.lab.known import MACHINES
 
 machine = SimpleNamespace(command=["sh", "-c", "echo booted; exec sleep 60"], lines=[])
 main(lambda argv: fleet.side_by_side(
@@ -35,22 +39,25 @@ main(lambda argv: fleet.side_by_side(
 GOOD = ["TAP version 13", "1..2", "ok 1 first", "ok 2 second # SKIP no such CPU", "end 0"]
 
 
-def make(*arguments):
+def make(*arguments, **environment):
     return subprocess.run(["make", "-C", REPO, "--no-print-directory", *arguments],
-                          capture_output=True, text=True, check=False, env=own_environment())
+                          capture_output=True, text=True, check=False,
+                          env={**own_environment(), **environment})
 
 
 class MakeTest(unittest.TestCase):
-    def assert_refused(self, word, *arguments):
-        done = make(*arguments)
+    def assert_refused(self, word, *arguments, **environment):
+        done = make("--dry-run", *arguments, **environment)
         self.assertEqual(done.returncode, 2)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn(word, done.stderr)
         self.assertEqual(done.stdout, "")
 
-    def assert_accepted(self, *arguments):
-        done = make("--dry-run", *arguments)
+    def assert_accepted(self, *arguments, **environment):
+        """What would be done then."""
+        done = make("--dry-run", *arguments, **environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
 
     def test_unknown_lab(self):
         for job in ("bench", "test", "fuzz", "shell"):
@@ -60,16 +67,35 @@ class MakeTest(unittest.TestCase):
         for bad in ("FLAVOR=rt", "lab=amd", "Lab=amd", "TEST=short"):
             self.assert_refused(f"{bad}: there is no such setting; there is KERNEL", "test", bad)
 
+    def test_settings_in_the_environment(self):
+        said = self.assert_accepted("test", FLAVOUR="rt", LAB="amd", KERNEL_VERSION="6.12.9")
+        for words in ('build "6.12" "6.12.9" "rt"', 'test.run build/rt "amd"'):
+            self.assertIn(words, said)
+        self.assertIn('build/cloud "intel"', self.assert_accepted("test", "LAB=intel", LAB="amd"))
+        self.assert_refused("FLAVOR=rt: there is no such setting; it is called FLAVOUR", "test",
+                            FLAVOR="rt")
+        self.assert_refused("LAB=vax: no such machine", "test", LAB="vax")
+        self.assert_refused("TIME=%e: that is not a positive number", "fuzz", TIME="%e")
+
+    def test_environment_may_mean_something_else(self):
+        for job in ("check", "help", "modules"):
+            self.assertEqual(self.assert_accepted(job),
+                             self.assert_accepted(job, TIME="%e", LAB="vax", JOB="1", KVM="no",
+                                                  FILES="7", TESTS="x", CASES="many"))
+
     def test_more_than_one_machine(self):
         for job in ("bench", "test", "shell", "e2e"):
             self.assert_refused("LAB=amd intel: that is more than one machine", job,
                                 "LAB=amd intel")
 
     def test_unknown_test(self):
-        for job in ("test-debug", "test-kcsan"):
+        for job in ("test", "test-debug", "test-kcsan"):
             self.assert_refused("TESTS=nosuch: no such test; there is", job,
                                 "TESTS=pv_mmio_test nosuch")
             self.assert_accepted(job, "TESTS=pv_mmio_test pv_mmio_smp_test")
+        self.assert_refused("TESTS=short: no such test", "test-debug", "TESTS=short")
+        self.assertIn("run build/cloud \"amd\" short",
+                      self.assert_accepted("test", "LAB=amd", "TESTS=short"))
 
     def test_tests_of_the_kernel_are_looked_for_before_anything_is_built(self):
         names.check(["smm_test"], {"smm_test", "state_test"})
@@ -104,7 +130,7 @@ class MakeTest(unittest.TestCase):
 
     def test_machine_that_the_job_cannot_take(self):
         for job in ("test-debian", "test-kcsan"):
-            self.assert_refused("LAB=intel", job, "LAB=intel")
+            self.assert_refused(f"LAB=intel: {job} is not for this machine: ", job, "LAB=intel")
             self.assert_accepted(job, "LAB=amd")
         for job in ("test", "profile", "shell"):
             self.assert_refused("LAB=host", job, "LAB=host")
@@ -120,7 +146,7 @@ class MakeTest(unittest.TestCase):
                                        ("nested", "test-lab")),
                                       ("CONFIGS=all", ("build", "check"), ("configs",)),
                                       ("KVER=6.12", ("build",), ("modules", "load")),
-                                      ("TESTS=short", ("test",), ("regress",)),
+                                      ("TESTS=short", ("fuzz",), ("e2e", "regress", "test-stick")),
                                       ("TIME=5", ("test",), ("fuzz", "stress")),
                                       ("CASES=5", ("stress",), ("fuzz",)),
                                       ("PROGRAM=x", ("shell", "test"), ("run",)),
@@ -140,6 +166,7 @@ class MakeTest(unittest.TestCase):
     def test_help_lists_every_job(self):
         text = (REPO / "Makefile").read_text()
         listed = make("help").stdout
+        self.assertIn(f"[LAB={'|'.join(MACHINES)}]", listed)
         for job in " ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split():
             self.assertRegex(listed, rf"(?m)^  {job}\s")
 
@@ -173,21 +200,22 @@ class FuzzTest(unittest.TestCase):
 
 
 class HypervisorTest(unittest.TestCase):
-    def statuses(self, *statuses):
+    def statuses(self, *statuses, lab="amd"):
         """The status that counts, and how many tries it took."""
         left = list(statuses)
         with contextlib.redirect_stderr(io.StringIO()):
-            machine, = machines.run_hypervisor(
-                "amd", lambda: (SimpleNamespace(status=left.pop(0)),))
+            machine, _ = machines.run_hypervisor(
+                lab, lambda: (SimpleNamespace(status=left.pop(0)), None))
         return machine.status, len(statuses) - len(left)
 
     def test_only_a_halt_is_tried_again(self):
         self.assertEqual(self.statuses(0, 1), (0, 1))
         self.assertEqual(self.statuses(125, 0), (125, 1))
         self.assertEqual(self.statuses(124, 124, 0), (0, 3))
+        self.assertEqual(self.statuses(124, 0, lab="intel"), (124, 1))
 
     def test_not_for_ever(self):
-        self.assertEqual(self.statuses(*[124] * 9), (124, machines.TRIES))
+        self.assertEqual(self.statuses(*[124] * 9), (124, 8))
 
 
 class ReaderTest(unittest.TestCase):
@@ -219,6 +247,14 @@ class ReaderTest(unittest.TestCase):
     def test_missing_result_fails(self):
         self.assertEqual(self.totals(GOOD[:3] + ["end 0"])[1], 1)
 
+    def test_lost_line_is_told_by_its_number(self):
+        lines = ["1..3", "ok 1 first", "# some wordsok 2 second", "ok 3 third", "end 0"]
+        self.assertEqual(self.totals(lines), (2, 1, 0))
+        self.assertIn("2 results of 3 planned, without [2]", self.said.getvalue())
+
+    def test_result_that_comes_twice_fails(self):
+        self.assertEqual(self.totals(["1..2", "ok 1 first", "ok 1 first", "end 0"])[1], 1)
+
     def test_missing_plan_fails(self):
         self.assertEqual(self.totals(["ok 1 first", "end 0"])[1], 1)
 
@@ -233,6 +269,9 @@ class ReaderTest(unittest.TestCase):
         self.assertEqual(self.totals(lines), (2, 1, 1))
         self.assertEqual(self.totals([*GOOD, "end of the list", "the end 1"]), (2, 0, 1))
 
+    def test_words_of_a_test_are_no_end(self):
+        self.assertEqual(self.totals(["end of the list", *GOOD[:-1], "end", *GOOD[-1:]]), (2, 0, 1))
+
     def test_stock_has_to_skip_with_a_reason(self):
         self.assertEqual(self.totals(["1..0 # SKIP not offered", "end 4"], "stock"), (1, 0, 0))
         self.assertEqual(self.totals(["1..0 # SKIP", "end 4"], "stock"), (0, 1, 0))
@@ -245,11 +284,34 @@ class ReaderTest(unittest.TestCase):
 
 class NamesTest(unittest.TestCase):
     def test_machines_that_take_some_tests_find_them(self):
-        script = (REPO / "tools/pvmmio/jobs/test/in-lab").read_text()
-        paging = re.search(r'paging_tests="([^"]*)"', script).group(1).split()
-        for name in (*paging, *run.PAGING_TESTS, *machines.SMP_TESTS):
+        for name in (*run.OTHER_WAYS_TESTS, *run.SHORT, *machines.SMP_TESTS):
             with self.subTest(name=name):
                 self.assertTrue(list((REPO / SELFTESTS / "x86_64").glob(f"{name}.c")))
+
+
+class BootsTest(unittest.TestCase):
+    def chosen(self, *wanted):
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "tests").mkdir()
+            for name in ("pv_mmio_test", "pv_mmio_post_test", *machines.SMP_TESTS):
+                (Path(tmp) / "tests" / name).touch()
+            return {kind: [test.name for test in tests]
+                    for kind, tests, _ in run.chosen_boots("amd", Path(tmp), list(wanted))}
+
+    def test_only_what_is_wanted_is_booted_for(self):
+        self.assertEqual(self.chosen("pv_mmio_post_test"), {"": ["pv_mmio_post_test"]})
+        self.assertEqual(self.chosen("pv_mmio_smp_test", "pv_mmio_test"),
+                         {"": ["pv_mmio_smp_test", "pv_mmio_test"],
+                          " paging": ["pv_mmio_test"], " la57": ["pv_mmio_test"],
+                          " 2 CPUs": ["pv_mmio_smp_test"]})
+
+    def test_short(self):
+        self.assertEqual(self.chosen("short"), {"": ["pv_mmio_post_test", "pv_mmio_test"]})
+        self.assertIn("pv_mmio_device_test", self.chosen("short", "pv_mmio_device_test")[""])
+
+    def test_all_if_none_is_named(self):
+        self.assertIn("modules-in-lab", self.chosen()[""])
+        self.assertEqual(self.chosen()[" 2 CPUs"], sorted(machines.SMP_TESTS))
 
 
 class UnitsTest(unittest.TestCase):
@@ -313,6 +375,28 @@ class MachinesTest(unittest.TestCase):
     def test_machines_run_at_once(self):
         both = threading.Barrier(2, timeout=60)
         fleet.side_by_side([both.wait, both.wait])
+
+    def test_no_more_than_told_run_at_once(self):
+        running, most = [], []
+
+        def call():
+            running.append(1)
+            most.append(len(running))
+            time.sleep(0.01)
+            running.pop()
+
+        fleet.side_by_side([call] * 5, limit=2)
+        self.assertEqual((len(most), max(most)), (5, 2))
+
+    def test_what_is_for_the_main_thread_runs_there_meanwhile(self):
+        both, where = threading.Barrier(2, timeout=60), []
+
+        def meanwhile():
+            both.wait()
+            where.append(threading.current_thread())
+
+        fleet.side_by_side([both.wait], meanwhile)
+        self.assertEqual(where, [threading.main_thread()])
 
     def test_what_fails_beside_others_is_told(self):
         def fail():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tests of our own tools: unittest, with one line for each as all jobs have.
+"""Run the tests of our own tools, and print a line for each, as all jobs do.
 
 usage: units.py BUILT [LAB]
 
@@ -39,7 +39,7 @@ class TallyResult(unittest.TestResult):
         self.line("FAIL", test, f"{err[0].__name__}: {err[1]}")
 
     def addSubTest(self, test, subtest, err):
-        """A test of which a part failed gets no other line."""
+        """Add a line for a part that failed; its test then gets no other line."""
         if err:
             what = self.addFailure if issubclass(err[0], test.failureException) else self.addError
             what(subtest, err)
