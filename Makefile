@@ -20,7 +20,7 @@ KVER ?= $(shell uname -r)
 # For series: a kernel's source, which is left as it is.
 TREE ?=
 # For regress: which of the kernel's tests: short, all, or names.  For test,
-# test-debug and test-kcsan: names of ours; test also takes short.  For test-stick:
+# test-debug and test-kcsan: names of ours; test also takes short or all.  For test-stick:
 # which boots: short, all, or names.  For e2e: short, or all, with UEFI firmware as well.
 TESTS ?=
 # For configs: which configurations: short, all, or names.
@@ -98,7 +98,7 @@ $(foreach name,TIME CASES SEED,$(call number,$(name)))
 
 # Names of ours that TESTS may have; those of the kernel's own, regress knows.
 OURS := $(basename $(notdir $(wildcard tools/testing/selftests/kvm/x86_64/*_test.c)))
-OURS += $(if $(filter test,$(MAKECMDGOALS)),short)
+OURS += $(if $(filter test,$(MAKECMDGOALS)),short all)
 $(if $(filter test test-debug test-kcsan,$(MAKECMDGOALS)),$(if $(call unknown,$(TESTS),$(OURS)),\
 	$(error TESTS=$(call unknown,$(TESTS),$(OURS)): no such test; there is $(OURS))))
 
@@ -147,7 +147,7 @@ update-docs: packages ## bring what "make bench" measured into README and the re
 profile: build ## where a doorbell's instructions go, by step (emulated machines, one CPU)
 	@exec python3 -m pvmmio.jobs.bench.profile $(BUILT) build/results "$(LAB)"
 
-test: build ## run all tests on the emulated machines, or some of ours; TESTS=short|"NAME..."
+test: build ## run our tests on the emulated machines, or some of them; TESTS=short|all|"NAME..."
 	@exec python3 -m pvmmio.jobs.test.run $(BUILT) "$(LAB)" $(TESTS)
 
 fuzz: build ## compare random stores with emulated ones; TIME=seconds CASES=n SEED=n

@@ -69,6 +69,10 @@ FLAVOUR_OPTIONS: dict[str, list[str]] = {}
 CLOCK_FACTORS = {1: 100, 2: 200}
 # Tests on two CPUs beside all others would take too long.
 TAKES_SMP_TESTS = False
+# Tests that it leaves to the quick machine, unless asked for all: each takes minutes here,
+# and what it tests is common code, or a script that knows a vendor by its module's name.
+LEFT_TO_QUICK: tuple[str, ...] = ("modules-in-lab", "pv_mmio_index_test",
+                                  "pv_mmio_ioeventfds_test", "stats-in-lab")
 # Its CPUs have page tables of four levels only.
 FIVE_LEVELS: list[str] = []
 # Its CPUID contradicts itself on the size of the XSAVE area: stock KVM then writes

@@ -35,6 +35,7 @@ class Machine(Protocol):
     UNSUPPORTED: dict[str, str]
     CLOCK_FACTORS: dict[int, int]
     TAKES_SMP_TESTS: bool
+    LEFT_TO_QUICK: tuple[str, ...]
     FIVE_LEVELS: list[str]
     DEBUG_OPTIONS: list[str]
     DEBUG_TESTS: tuple[str, ...] | None

@@ -27,6 +27,8 @@ UNSUPPORTED: dict[str, str] = {}
 CLOCK_FACTORS = {1: 5, 2: 1}
 # It is fast enough for tests on two CPUs beside all others.
 TAKES_SMP_TESTS = True
+# Tests that it leaves to the quick machine, unless asked for all.
+LEFT_TO_QUICK: tuple[str, ...] = ()
 # How it gets page tables of five levels.
 FIVE_LEVELS = ["--cpu-flags=+la57"]
 # Which options a kernel of ours that looks for bugs needs, and which tests are quick

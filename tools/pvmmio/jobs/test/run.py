@@ -5,7 +5,8 @@ usage: run.py BUILT [LAB [TEST...]]
 
 BUILT is a folder that pvmmio/build/kernel.py made, LAB names machines (default:
 all), TEST some of our selftests, or "short" for those of SHORT, in one boot: then these
-alone are run.  A test passes on stock modules if it skips with a reason; on ours, if it
+alone are run; "all" is more than the default by what a slow machine leaves to the quick
+one.  A test passes on stock modules if it skips with a reason; on ours, if it
 reports as many results as it planned and none of them is a failure; so does
 one that loads modules by itself, "own".  The AMD machine boots once more, with
 page tables of five levels.
@@ -17,13 +18,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from pvmmio import REPO
-from pvmmio.console import main
+from pvmmio.console import main, say
 from pvmmio.jobs import machines
 from pvmmio.jobs.machines import SMP, SMP_TESTS
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.test import sanitized, units
 from pvmmio.lab.fleet import side_by_side
-from pvmmio.lab.known import MACHINES
+from pvmmio.lab.known import MACHINES, QUICK
 from pvmmio.tally import Tally
 
 TOOLS = REPO / "tools"
@@ -37,6 +38,8 @@ OTHER_WAYS_TESTS = (*PAGING_TESTS, "hc_mmio_write_test", "pv_mmio_places_test",
 # served, the contract.
 SHORT = (*PAGING_TESTS, "hc_mmio_write_test", "pv_mmio_cpuid_test", "pv_mmio_post_test",
          "pv_mmio_stats_test")
+# Words for tests.
+WORDS = {"short": SHORT, "all": ("*",)}
 # What the script in-lab is told; without that it does both.
 NATIVE, OTHERS = ["--append", "ways=native"], ["--append", "ways=others"]
 
@@ -52,10 +55,17 @@ def matching(tests, names):
     return [test for test in tests if any(fnmatch(test.name, name) for name in names)]
 
 
-def boots(lab, built):
-    """Yield (a name, tests, options) for each boot of the machine LAB, the longest first."""
+def without(tests, names):
+    return [test for test in tests if test.name not in names]
+
+
+def boots(lab, built, left):
+    """Yield (a name, tests, options) for each boot of the machine LAB, the longest first.
+
+    LEFT are tests that it leaves to another machine.
+    """
     machine, tests = MACHINES[lab], programs(built)
-    yield "", tests, NATIVE
+    yield "", without(tests, left), NATIVE
     yield " paging", matching(tests, OTHER_WAYS_TESTS), OTHERS
     if machine.FIVE_LEVELS:
         yield " la57", matching(tests, PAGING_TESTS), machine.FIVE_LEVELS
@@ -65,8 +75,11 @@ def boots(lab, built):
 
 def chosen_boots(lab, built, wanted):
     """Those boots that have any of the tests WANTED, with these alone; all if none is named."""
-    every = [("", programs(built), [])] if wanted == ["short"] else boots(lab, built)
-    names = [name for word in wanted for name in (SHORT if word == "short" else (word,))]
+    left = () if wanted else MACHINES[lab].LEFT_TO_QUICK
+    if left:
+        say(f"{lab}: left to the {QUICK} machine: {', '.join(left)}; TESTS=all runs them here")
+    every = [("", programs(built), [])] if wanted == ["short"] else boots(lab, built, left)
+    names = [name for word in wanted for name in WORDS.get(word, (word,))]
     for kind, tests, options in every:
         chosen = matching(tests, names or ["*"])
         if chosen:
@@ -84,7 +97,7 @@ def run(argv):
     tally = Tally()
 
     def on_this_host():
-        if not wanted:
+        if wanted in ([], ["all"]):
             units.run(tally)
             sanitized.checks(tally, built)
 

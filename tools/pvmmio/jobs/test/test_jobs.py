@@ -22,7 +22,7 @@ from pvmmio.jobs.regress import names
 from pvmmio.jobs.test import run, units
 from pvmmio.jobs.test.sanitized import SELFTESTS
 from pvmmio.lab import fleet
-from pvmmio.lab.known import MACHINES
+from pvmmio.lab.known import MACHINES, QUICK
 from pvmmio.tally import Tally
 
 # With a machine that says no more once it has booted.
@@ -290,13 +290,14 @@ class NamesTest(unittest.TestCase):
 
 
 class BootsTest(unittest.TestCase):
-    def chosen(self, *wanted):
-        with tempfile.TemporaryDirectory() as tmp:
+    def chosen(self, *wanted, lab="amd"):
+        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stdout(io.StringIO()):
             (Path(tmp) / "tests").mkdir()
-            for name in ("pv_mmio_test", "pv_mmio_post_test", *machines.SMP_TESTS):
+            for name in ("pv_mmio_test", "pv_mmio_post_test", "pv_mmio_index_test",
+                         *machines.SMP_TESTS):
                 (Path(tmp) / "tests" / name).touch()
             return {kind: [test.name for test in tests]
-                    for kind, tests, _ in run.chosen_boots("amd", Path(tmp), list(wanted))}
+                    for kind, tests, _ in run.chosen_boots(lab, Path(tmp), list(wanted))}
 
     def test_only_what_is_wanted_is_booted_for(self):
         self.assertEqual(self.chosen("pv_mmio_post_test"), {"": ["pv_mmio_post_test"]})
@@ -312,6 +313,21 @@ class BootsTest(unittest.TestCase):
     def test_all_if_none_is_named(self):
         self.assertIn("modules-in-lab", self.chosen()[""])
         self.assertEqual(self.chosen()[" 2 CPUs"], sorted(machines.SMP_TESTS))
+
+    def test_a_slow_machine_leaves_some_unless_asked(self):
+        for wanted, runs in (((), False), (("all",), True), (("pv_mmio_index_test",), True)):
+            with self.subTest(wanted=wanted):
+                boot = self.chosen(*wanted, lab="intel")[""]
+                self.assertEqual("pv_mmio_index_test" in boot, runs)
+        self.assertIn("pv_mmio_index_test", self.chosen()[""])
+        self.assertNotIn("stats-in-lab", self.chosen(lab="intel")[""])
+
+    def test_what_is_left_exists(self):
+        known = {path.name for path in run.programs(REPO / "build")}
+        known |= {path.stem for path in (REPO / SELFTESTS / "x86_64").glob("*_test.c")}
+        for machine in MACHINES.values():
+            self.assertLessEqual(set(machine.LEFT_TO_QUICK), known)
+        self.assertEqual(MACHINES[QUICK].LEFT_TO_QUICK, ())
 
 
 class UnitsTest(unittest.TestCase):
