@@ -7,6 +7,8 @@ BUILT is a folder that pvmmio/build/kernel.py made for the flavour debug or kcsa
 LAB names machines (default: the quick one), TEST some of the tests that fit there
 (default: all of them).
 """
+import functools
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pvmmio.console import JobError, main
 from pvmmio.jobs import machines
 from pvmmio.jobs.reader import Reader
 from pvmmio.jobs.machines import SMP, SMP_TESTS
+from pvmmio.lab.fleet import side_by_side
 from pvmmio.lab.known import MACHINES, QUICK
 from pvmmio.tally import Tally
 
@@ -32,7 +35,9 @@ def fitting(flavour, lab, names):
     if machine.DEBUG_TESTS is not None:
         return {"": ([name for name in names if name in machine.DEBUG_TESTS],
                      machine.DEBUG_OPTIONS)}
-    return {" 2 CPUs": ([name for name in names if name != TIMED], [*SMP, *machine.DEBUG_OPTIONS]),
+    others, options = [name for name in names if name != TIMED], [*SMP, *machine.DEBUG_OPTIONS]
+    half = len(others) // 2
+    return {" 2 CPUs": (others[half:], options), " 2 CPUs too": (others[:half], options),
             "": ([name for name in names if name == TIMED], machine.DEBUG_OPTIONS)}
 
 
@@ -46,17 +51,22 @@ def choose(built, wanted):
     return wanted or known
 
 
+def run_boot(tally, built, lab, kind, tests, options):
+    kind = f" {built.name}{kind}"
+    script = Path(__file__).with_name("kcsan-in-lab" if built.name == "kcsan" else "in-lab")
+    machines.run(tally, Reader(tally, kind), [lab], built, script,
+                 [built / "tests" / name for name in tests],
+                 ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY), *options], kind)
+
+
 def run_machine(tally, built, lab, names):
-    script = "kcsan-in-lab" if built.name == "kcsan" else "in-lab"
     parts = {kind: part for kind, part in fitting(built.name, lab, names).items() if part[0]}
     if not parts:
         raise JobError(f"TESTS: none of {', '.join(names)} is for the {lab} machine with the"
                        f" {built.name} kernel")
-    for kind, (tests, options) in parts.items():
-        kind = f" {built.name}{kind}"
-        machines.run(tally, Reader(tally, kind), [lab], built, Path(__file__).with_name(script),
-                     [built / "tests" / name for name in tests],
-                     ["--timeout", str(HOST_SECONDS), "--memory", str(MEMORY), *options], kind)
+    # The CPUs of one emulated machine take turns, so it takes one of ours.
+    side_by_side([functools.partial(run_boot, tally, built, lab, kind, *part)
+                  for kind, part in parts.items()], limit=os.cpu_count())
 
 
 def debug(argv):

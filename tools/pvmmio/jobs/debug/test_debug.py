@@ -3,6 +3,7 @@
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from pvmmio import REPO
 from pvmmio.build import debug_kernel
@@ -21,7 +22,8 @@ class FittingTest(unittest.TestCase):
         parts = debug.fitting("debug", "amd", ALL)
         self.assertEqual(sorted(sum((tests for tests, _ in parts.values()), [])), ALL)
         self.assertEqual(parts[""], ([debug.TIMED], []))
-        self.assertEqual(parts[" 2 CPUs"][1], SMP)
+        for kind in (" 2 CPUs", " 2 CPUs too"):
+            self.assertEqual(parts[kind][1], SMP)
 
     def test_intel_runs_what_fits(self):
         (tests, options), = debug.fitting("debug", "intel", ALL).values()
@@ -31,6 +33,15 @@ class FittingTest(unittest.TestCase):
     def test_kcsan_runs_what_has_several_vcpus(self):
         (tests, options), = debug.fitting("kcsan", "amd", ALL).values()
         self.assertEqual((tests, options), (sorted(SMP_TESTS), SMP))
+
+
+class BootsTest(unittest.TestCase):
+    def test_each_part_is_a_boot(self):
+        with mock.patch.object(debug, "run_boot") as run_boot:
+            debug.run_machine(Tally(), Path("build/debug"), "amd", ALL)
+        booted = [call.args[3:] for call in run_boot.call_args_list]
+        self.assertEqual(sorted(kind for kind, _, _ in booted), ["", " 2 CPUs", " 2 CPUs too"])
+        self.assertEqual(sorted(sum((tests for _, tests, _ in booted), [])), ALL)
 
 
 class InputTest(unittest.TestCase):
