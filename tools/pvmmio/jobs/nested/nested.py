@@ -8,6 +8,8 @@ all).  L1 is Debian's kernel under Debian's QEMU.  Our selftests run in it, and
 the benchmark with stock and with our modules: RESULTS/nested.json has its
 figures, as bench.json has, with the modules of the lab's machine as "l0".
 """
+import functools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,12 +145,13 @@ def render(rows):
     return "\n".join(lines)
 
 
-def run_boot(lab, built, options, tally):
+def run_boot(lab, built, name, options, tally):
     """The figures of one boot of a machine."""
     def attempt():
         results = Results((built / "release").read_text().strip())
         session = Session(tally, results)
-        return fleet.run([lab], built, HERE / "in-lab", [], session.line, options)[0], results
+        return fleet.run([lab], built, HERE / "in-lab", [], session.line, options,
+                         name)[0], results
 
     machine, results = machines.run_hypervisor(lab, attempt)
     tally.add("FAIL" if machine.status else "PASS", f"{lab}: the machine ran to its end",
@@ -166,7 +169,14 @@ def boots(lab: str) -> Iterator[list[str]]:
 def run_machine(lab, built, tally):
     """The figures of one machine."""
     options = ["--memory", str(MEMORY), *lab_files(built, lab, built.parent / "nested")]
-    return [row for boot in boots(lab) for row in run_boot(lab, built, [*options, *boot], tally)]
+    rows = {}
+
+    def boot(number, more):
+        rows[number] = run_boot(lab, built, f"nested-{number}", [*options, *more], tally)
+
+    fleet.side_by_side([functools.partial(boot, *item) for item in enumerate(boots(lab))],
+                       limit=os.cpu_count())
+    return [row for _, some in sorted(rows.items()) for row in some]
 
 
 def run(argv):
