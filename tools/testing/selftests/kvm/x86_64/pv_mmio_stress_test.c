@@ -13,8 +13,6 @@
 #include "pv_mmio_stress/stress.h"
 
 #define DEFAULT_SECONDS	0.3
-/* A vCPU that hangs ends the whole test. */
-#define EXTRA_SECONDS	300
 #define MIN_RESETS	4
 /* It gives up on states not met after so many times the least number of changes. */
 #define PATIENCE	32
@@ -215,10 +213,11 @@ int main(int argc, char **argv)
 	ksft_set_plan(NR_STRESS_BELLS + 7);
 	printf("# seed %#x\n", stress.seed);
 	interrupt_runs_with(SIGUSR1);
-	alarm(seconds + EXTRA_SECONDS);
 
+	stress_watch(&stress);
 	stress_create(&stress);
 	run_threads();
+	stress_unwatch();
 	for (i = 0; i < NR_STRESS_BELLS; i++)
 		check_bell(i);
 	check_late_signals();

@@ -159,6 +159,10 @@ u32 stress_missing(const struct stress *s, u32 i);
 bool stress_has_met_all(const struct stress *s);
 void stress_print_missing(const struct stress *s);
 
+/* Between these, a thread that hangs ends the test, which says where it waits. */
+void stress_watch(struct stress *s);
+void stress_unwatch(void);
+
 /* At each exit of a vCPU: if stores were off since its last one, none was served. */
 void stress_find_served(struct stress_thread *t);
 void stress_check_served(struct stress_thread *t);
