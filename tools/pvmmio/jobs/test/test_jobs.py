@@ -291,7 +291,7 @@ class NamesTest(unittest.TestCase):
 
 class BootsTest(unittest.TestCase):
     def chosen(self, *wanted, lab="amd"):
-        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stdout(io.StringIO()):
+        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stderr(io.StringIO()):
             (Path(tmp) / "tests").mkdir()
             for name in ("pv_mmio_test", "pv_mmio_post_test", "pv_mmio_index_test",
                          *machines.SMP_TESTS):
