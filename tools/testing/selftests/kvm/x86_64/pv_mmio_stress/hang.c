@@ -34,7 +34,7 @@ static void read_line(char *line, size_t size, const char *tid, const char *file
 	line[strcspn(line, "\n")] = 0;
 }
 
-/* In the order in which they began: main, vCPUs, disturbers. */
+/* In the order in which they began: main, vCPUs, disturbers, if none has ended. */
 static void print_waits(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -118,5 +118,6 @@ void stress_watch(struct stress *s)
 
 void stress_unwatch(void)
 {
-	alarm(0);
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	alarm(LOOK_SECONDS);
 }

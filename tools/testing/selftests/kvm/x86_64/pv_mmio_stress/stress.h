@@ -153,14 +153,24 @@ void stress_free(struct stress *s);
 void stress_change_bell(struct stress *s, u32 i, enum stress_state reg, bool wait);
 void stress_renew_fd(struct stress *s, u32 i);
 void stress_take(struct stress *s, u32 i);
+
+/*
+ * Wait until vCPUs have rung doorbell @i so often.  How long that takes depends on
+ * the machine, so no pause can stand for it.
+ */
+void stress_wait_for_rings(struct stress *s, u32 i, u64 rings);
+/* After so many, some vCPU has rung @i and every other doorbell twice in a row. */
+#define STRESS_TWO_RINGS	(2 * STRESS_VCPUS + 1)
+
 u64 stress_count(const struct stress *s, u32 i, enum stress_outcome outcome);
 
 u32 stress_missing(const struct stress *s, u32 i);
 bool stress_has_met_all(const struct stress *s);
 void stress_print_missing(const struct stress *s);
 
-/* Between these, a thread that hangs ends the test, which says where it waits. */
+/* From then on, a thread that hangs ends the test, which says where it waits. */
 void stress_watch(struct stress *s);
+/* After the last thread; only a time limit is left then. */
 void stress_unwatch(void);
 
 /* At each exit of a vCPU: if stores were off since its last one, none was served. */

@@ -13,7 +13,7 @@
 #define FIRST_CHURNED	4
 #define NR_CHURNED	11
 #define LIFE_RINGS	16
-/* The longest pause: a vCPU rings many times meanwhile, even where CPUs take turns. */
+/* The longest pause: a vCPU may ring many times meanwhile, even where CPUs take turns. */
 #define LINGER_US	10000
 
 /* Resets a vCPU as hardware does; KVM must forget what it knows about its code. */
@@ -147,13 +147,23 @@ static void set_page(struct stress *s, u32 flags, u64 size, enum stress_state st
 	stress_word_set(&s->shared->page, state);
 }
 
+/* Half of the states stay until some rings must have met them. */
+static void linger(struct stress *s, struct kvm_random_state *rng)
+{
+	if (stress_random(rng, 2))
+		stress_wait_for_rings(s, 0, STRESS_TWO_RINGS);
+	else
+		usleep(stress_random(rng, LINGER_US));
+}
+
 static void change_memslots(struct stress *s, struct kvm_random_state *rng)
 {
 	bool rom = stress_random(rng, 2);
 
 	set_page(s, rom ? KVM_MEM_READONLY : 0, PAGE_SIZE, rom ? ROM : RAM);
-	usleep(stress_random(rng, LINGER_US));
+	linger(s, rng);
 	set_page(s, 0, 0, NO_PAGE);
+	linger(s, rng);
 }
 
 static void toggle_caps(struct stress *s, struct kvm_random_state *rng)
@@ -166,10 +176,13 @@ static void toggle_caps(struct stress *s, struct kvm_random_state *rng)
 	stress_word_set(&s->shared->hypercalls, CHANGING);
 	vm_enable_cap(s->vm, KVM_CAP_X86_HC_MMIO_WRITE, hypercalls);
 	stress_word_set(&s->shared->hypercalls, hypercalls ? HYPERCALLS_ON : HYPERCALLS_OFF);
+	linger(s, rng);
 }
 
+/* If KVM_RUN is interrupted before it rings once, a slow machine never rings. */
 static void send_signal(struct stress *s, struct kvm_random_state *rng)
 {
+	stress_wait_for_rings(s, 0, 1);
 	pthread_kill(s->threads[stress_random(rng, STRESS_VCPUS)].thread, SIGUSR1);
 }
 
@@ -204,8 +217,8 @@ static void live_and_die(struct stress *s, struct kvm_random_state *rng)
 struct stress_disturber stress_disturbers[NR_DISTURBERS] = {
 	{ "changes of even ioeventfds", churn_even, 300, 64 },
 	{ "changes of odd ioeventfds", churn_odd, 300, 64 },
-	{ "changes of memslots", change_memslots, LINGER_US, 16 },
-	{ "switches of capabilities", toggle_caps, LINGER_US, 16 },
+	{ "changes of memslots", change_memslots, 1, 16 },
+	{ "switches of capabilities", toggle_caps, 1, 16 },
 	{ "signals to vCPUs", send_signal, 1000, 16 },
 	{ "other VMs", live_and_die, 20000, 2 },
 };

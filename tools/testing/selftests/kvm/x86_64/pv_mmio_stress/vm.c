@@ -60,15 +60,20 @@ static u64 count_rings(struct stress *s, u32 i)
 	return sum;
 }
 
-/* Waits until some vCPU has rung twice: a removed ioeventfd must not signal. */
-static void look_for_late_signals(struct stress *s, u32 i)
+void stress_wait_for_rings(struct stress *s, u32 i, u64 rings)
 {
-	u64 enough = count_rings(s, i) + 2 * STRESS_VCPUS + 1;
-	u64 late;
+	u64 enough = count_rings(s, i) + rings;
 
 	while (count_rings(s, i) < enough)
 		usleep(200);
+}
 
+/* A removed ioeventfd must not signal. */
+static void look_for_late_signals(struct stress *s, u32 i)
+{
+	u64 late;
+
+	stress_wait_for_rings(s, i, STRESS_TWO_RINGS);
 	late = eventfd_take(s->bells[i].fd);
 	s->bells[i].late += late;
 	s->bells[i].signals += late;
