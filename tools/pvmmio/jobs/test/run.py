@@ -5,11 +5,11 @@ usage: run.py BUILT [LAB [TEST...]]
 
 BUILT is a folder that pvmmio/build/kernel.py made, LAB names machines (default:
 all), TEST some of our selftests, or "short" for those of SHORT, in one boot: then these
-alone are run; "all" is more than the default by what a slow machine leaves to the quick
-one.  A test passes on stock modules if it skips with a reason; on ours, if it
+alone are run; "all" also runs, on a slow machine, what that leaves to the quick one by
+default.  A test passes on stock modules if it skips with a reason; on ours, if it
 reports as many results as it planned and none of them is a failure; so does
-one that loads modules by itself, "own".  The AMD machine boots once more, with
-page tables of five levels.
+one that loads modules by itself, "own".  Each machine boots once more for KVM's other ways
+of paging; the AMD machine also with page tables of five levels, and with two CPUs.
 """
 import functools
 import os
@@ -73,9 +73,12 @@ def boots(lab, built, left):
         yield " 2 CPUs", matching(tests, SMP_TESTS), [*SMP, *NATIVE]
 
 
-def chosen_boots(lab, built, wanted):
-    """Those boots that have any of the tests WANTED, with these alone; all if none is named."""
-    left = () if wanted else MACHINES[lab].LEFT_TO_QUICK
+def chosen_boots(lab, built, wanted, labs):
+    """Those boots that have any of the tests WANTED, with these alone; all if none is named.
+
+    LABS are all machines that the job starts.
+    """
+    left = () if wanted or QUICK not in labs else MACHINES[lab].LEFT_TO_QUICK
     if left:
         say(f"{lab}: left to the {QUICK} machine: {', '.join(left)}; TESTS=all runs them here")
     every = [("", programs(built), [])] if wanted == ["short"] else boots(lab, built, left)
@@ -98,12 +101,12 @@ def run(argv):
 
     def on_this_host():
         if wanted in ([], ["all"]):
-            units.run(tally)
+            units.run_apart(tally)
             sanitized.checks(tally, built)
 
     # What takes longest is started first.
     calls = [functools.partial(run_boot, tally, lab, built, *boot)
-             for lab in labs for boot in chosen_boots(lab, built, wanted)]
+             for lab in labs for boot in chosen_boots(lab, built, wanted, labs)]
     side_by_side(calls, on_this_host, os.cpu_count())
     return tally.finish()
 

@@ -290,14 +290,14 @@ class NamesTest(unittest.TestCase):
 
 
 class BootsTest(unittest.TestCase):
-    def chosen(self, *wanted, lab="amd"):
+    def chosen(self, *wanted, lab="amd", labs=tuple(MACHINES)):
         with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stderr(io.StringIO()):
             (Path(tmp) / "tests").mkdir()
             for name in ("pv_mmio_test", "pv_mmio_post_test", "pv_mmio_index_test",
                          *machines.SMP_TESTS):
                 (Path(tmp) / "tests" / name).touch()
             return {kind: [test.name for test in tests]
-                    for kind, tests, _ in run.chosen_boots(lab, Path(tmp), list(wanted))}
+                    for kind, tests, _ in run.chosen_boots(lab, Path(tmp), list(wanted), labs)}
 
     def test_only_what_is_wanted_is_booted_for(self):
         self.assertEqual(self.chosen("pv_mmio_post_test"), {"": ["pv_mmio_post_test"]})
@@ -321,6 +321,7 @@ class BootsTest(unittest.TestCase):
                 self.assertEqual("pv_mmio_index_test" in boot, runs)
         self.assertIn("pv_mmio_index_test", self.chosen()[""])
         self.assertNotIn("stats-in-lab", self.chosen(lab="intel")[""])
+        self.assertIn("stats-in-lab", self.chosen(lab="intel", labs=["intel"])[""])
 
     def test_what_is_left_exists(self):
         known = {path.name for path in run.programs(REPO / "build")}
@@ -328,6 +329,27 @@ class BootsTest(unittest.TestCase):
         for machine in MACHINES.values():
             self.assertLessEqual(set(machine.LEFT_TO_QUICK), known)
         self.assertEqual(MACHINES[QUICK].LEFT_TO_QUICK, ())
+
+
+class ApartTest(unittest.TestCase):
+    def added(self, script):
+        tally = Tally()
+        with contextlib.redirect_stdout(io.StringIO()) as said, \
+                contextlib.redirect_stderr(io.StringIO()):
+            units.run_apart(tally, ["sh", "-c", script])
+        return said.getvalue(), (tally.passed, tally.failed, tally.skipped)
+
+    def test_lines_are_added(self):
+        said, counts = self.added("echo PASS a; echo noise; echo 'FAIL b (why)'; echo SKIP c;"
+                                  " echo 1 passed, 1 failed, 1 skipped; exit 1")
+        self.assertEqual(said, "PASS a\nFAIL b (why)\nSKIP c\n")
+        self.assertEqual(counts, (1, 1, 1))
+
+    def test_one_that_breaks_off_fails(self):
+        for end in ("exit 0", "echo 1 passed, 0 failed, 0 skipped; exit 2",
+                    "echo 1 passed, 0 failed, 0 skipped; kill $$"):
+            with self.subTest(end=end):
+                self.assertEqual(self.added(f"echo PASS a; {end}")[1], (1, 1, 0))
 
 
 class UnitsTest(unittest.TestCase):
