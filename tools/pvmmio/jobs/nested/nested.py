@@ -154,8 +154,8 @@ def run_boot(lab, built, name, options, tally):
                          name)[0], results
 
     machine, results = machines.run_hypervisor(lab, attempt)
-    tally.add("FAIL" if machine.status else "PASS", f"{lab}: the machine ran to its end",
-              f"status {machine.status}" if machine.status else "")
+    tally.add("FAIL" if machine.status else "PASS", f"{lab} {name}: the machine ran to its end",
+              f"status {machine.status}; see {machine.work}/console.log" if machine.status else "")
     return results.rows
 
 

@@ -46,8 +46,11 @@ class Stage:
     def variant(self, name, programs=None, more=""):
         """An image with PROGRAMS only, as {name: contents}, and MORE for the kernel."""
         paths = [self.built / "tests" / known for known in ("pv_mmio_test", "doorbell_bench")]
+        # Another scene has others of these names at the same time.
+        own = self.folder / f"{name}.programs"
+        own.mkdir(exist_ok=True)
         for program, data in (programs or {}).items():
-            paths.append(self.folder / program)
+            paths.append(own / program)
             paths[-1].write_bytes(data)
         path = self.folder / f"{name}.img"
         image.make(self.built, path, paths, f"{image.KERNEL_ARGUMENTS} {more}", level=1)
