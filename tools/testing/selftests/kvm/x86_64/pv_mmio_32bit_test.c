@@ -103,6 +103,16 @@ static void ds_grows_down(struct kvm_sregs *sregs)
 	sregs->ds.db = 1;
 }
 
+static void ds_is_unusable(struct kvm_sregs *sregs)
+{
+	sregs->ds.unusable = 1;
+}
+
+static void ss_is_unusable(struct kvm_sregs *sregs)
+{
+	sregs->ss.unusable = 1;
+}
+
 /* Between the switch to real mode and the jump that loads CS, code has 32 bits. */
 static void is_real_mode(struct kvm_sregs *sregs)
 {
@@ -124,6 +134,8 @@ static const struct {
 	{ "DS has a limit", DECODED(MMIO_GPA, STORE4, ds_has_limit) },
 	{ "SS has a limit", DECODED(MMIO_GPA, STORE4_SS, ss_has_limit) },
 	{ "DS grows down", DECODED(MMIO_GPA, STORE4, ds_grows_down) },
+	{ "DS is unusable", DECODED(MMIO_GPA, STORE4_SS, ds_is_unusable) },
+	{ "SS is unusable", DECODED(MMIO_GPA, STORE4, ss_is_unusable) },
 };
 
 /* CPU and emulator run this as 32-bit code, too. */
