@@ -65,7 +65,7 @@ void stress_wait_for_rings(struct stress *s, u32 i, u64 rings)
 	u64 enough = count_rings(s, i) + rings;
 
 	while (count_rings(s, i) < enough)
-		usleep(200);
+		usleep(1000);
 }
 
 /* A removed ioeventfd must not signal. */
