@@ -140,9 +140,10 @@ def strip(program, target):
 
 def choose(programs, tests):
     """The names of TESTS, nearest first; a name that nobody knows is an error."""
+    short = lists.short(programs)
     if tests == "all":
-        return lists.SHORT + sorted(programs.keys() - set(lists.SHORT))
-    wanted = lists.SHORT if tests in ("", "short") else tests.split()
+        return short + sorted(programs.keys() - set(short))
+    wanted = short if tests in ("", "short") else tests.split()
     unknown = [name for name in wanted if name not in programs]
     if unknown:
         raise JobError(f"TESTS: the kernel has no {', '.join(unknown)}; there is short, all,"

@@ -77,6 +77,17 @@ class ChooseTest(unittest.TestCase):
         self.assertEqual(regress.choose(programs, ""), lists.SHORT)
         self.assertEqual(regress.choose(programs, "all"), [*lists.SHORT, "other"])
 
+    def test_an_older_kernel_has_them_by_other_names(self):
+        older = [lists.OLDER_NAMES.get(name, name) for name in lists.SHORT]
+        self.assertEqual(set(older) - set(lists.SHORT), set(lists.OLDER_NAMES.values()))
+        self.assertEqual(regress.choose(dict.fromkeys(older), "short"), older)
+        self.assertEqual(regress.choose(dict.fromkeys([*older, "other"]), "all"), [*older, "other"])
+
+    def test_one_that_is_gone_is_an_error(self):
+        programs = dict.fromkeys(lists.SHORT[1:])
+        with self.assertRaisesRegex(JobError, f"the kernel has no {lists.SHORT[0]};"):
+            regress.choose(programs, "short")
+
 
 class ListTest(unittest.TestCase):
     def listed(self, lab):
