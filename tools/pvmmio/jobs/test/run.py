@@ -55,17 +55,13 @@ def matching(tests, names):
     return [test for test in tests if any(fnmatch(test.name, name) for name in names)]
 
 
-def without(tests, names):
-    return [test for test in tests if test.name not in names]
-
-
 def boots(lab, built, left):
     """Yield (a name, tests, options) for each boot of the machine LAB, the longest first.
 
     LEFT are tests that it leaves to another machine.
     """
     machine, tests = MACHINES[lab], programs(built)
-    yield "", without(tests, left), NATIVE
+    yield "", [test for test in tests if test.name not in left], NATIVE
     yield " paging", matching(tests, OTHER_WAYS_TESTS), OTHERS
     if machine.FIVE_LEVELS:
         yield " la57", matching(tests, PAGING_TESTS), machine.FIVE_LEVELS

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the stress test says if it comes to no end: how far each thread got, and
- * where in the kernel it waits.
+ * What looks whether the stress test goes on, and says how far each thread got and
+ * where in the kernel it waits, if one doesn't.
  */
 #include <dirent.h>
 #include <signal.h>
